@@ -1,0 +1,44 @@
+#include "shared/base/hash.hpp"
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include <cstdlib>
+
+namespace shared {
+
+Sha256Digest sha256(std::string_view bytes) noexcept
+{
+    Sha256Digest digest{};
+    unsigned length = 0;
+    // Fetched once: an implicit fetch for every digest costs more than the digest itself.
+    static const EVP_MD* const kSha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, kSha256, nullptr) != 1) {
+        std::abort(); // out of memory: no caller could go on
+    }
+    return digest;
+}
+
+std::string to_hex(std::string_view bytes)
+{
+    static constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string out;
+    out.reserve(bytes.size() * 2);
+    for (const char c : bytes) {
+        const auto byte = static_cast<unsigned char>(c);
+        out += kDigits[byte >> 4U];
+        out += kDigits[byte & 0x0FU];
+    }
+    return out;
+}
+
+std::string random_hex(std::size_t bytes)
+{
+    std::string raw(bytes, '\0');
+    if (RAND_bytes(reinterpret_cast<unsigned char*>(raw.data()), static_cast<int>(bytes)) != 1) {
+        std::abort(); // no entropy source: nothing that needs an unguessable id may go on
+    }
+    return to_hex(raw);
+}
+
+} // namespace shared

@@ -1,0 +1,21 @@
+/// SHA-256, for pin keys, change detection and constant-time comparison.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace shared {
+
+using Sha256Digest = std::array<std::uint8_t, 32>;
+
+[[nodiscard]] Sha256Digest sha256(std::string_view bytes) noexcept;
+
+/// Lower-case hexadecimal of any byte range.
+[[nodiscard]] std::string to_hex(std::string_view bytes);
+
+/// `bytes` cryptographically strong random bytes as lower-case hexadecimal.
+[[nodiscard]] std::string random_hex(std::size_t bytes);
+
+} // namespace shared

@@ -1,0 +1,118 @@
+/// The configuration: every setting with its unit and default, and where it may come from.
+///
+/// Precedence: flag > environment > file > default. Paths in the file are relative to its folder, those from flags
+/// and environment to the working directory; here they are absolute. Children get the effective configuration as text
+/// over a descriptor and read it with the same parser.
+#pragma once
+
+#include "shared/base/result.hpp"
+#include "shared/base/secret.hpp"
+#include "shared/http/base_url.hpp"
+#include "shared/providers/provider.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace shared {
+
+struct ListenAddress {
+    std::string host = "127.0.0.1"; ///< numeric IPv4 or IPv6 without brackets, or localhost
+    std::uint16_t port = 8989;      ///< 0 = any free port (tests)
+    [[nodiscard]] bool is_loopback() const;
+    [[nodiscard]] std::string text() const;
+};
+
+struct Config {
+    ListenAddress listen;
+    std::filesystem::path pool_dir;
+    std::filesystem::path db_path;
+    std::string public_url; ///< without trailing '/', may be empty
+    bool debug = false;
+    bool disable_refresh = false;
+
+    std::uint32_t workers = 0; ///< resolved: cores, at most 4, if not set
+    std::uint32_t worker_hang_seconds = 10;
+    std::uint32_t worker_memory_mb = 512;
+    std::uint32_t shutdown_grace_seconds = 30;
+
+    std::uint32_t max_attempts = 3; ///< transient failures per request
+    std::uint64_t max_replay_bytes = 16ULL << 20U;
+    std::uint64_t max_body_bytes = 64ULL << 20U;
+    std::uint32_t first_byte_timeout_seconds = 120;   ///< per attempt, streams
+    std::uint32_t nonstream_timeout_seconds = 600;    ///< first byte of a non-streamed answer
+    std::uint32_t all_attempts_timeout_seconds = 300; ///< over all attempts, streams
+    std::uint32_t request_timeout_seconds = 0;        ///< 0 = none: whole non-streamed request
+    std::uint32_t stream_timeout_seconds = 0;         ///< 0 = none: whole stream
+    std::uint32_t stream_idle_timeout_seconds = 0;    ///< 0 = none
+    std::uint32_t client_header_timeout_seconds =
+        15; ///< a client must send a whole head in this time
+    std::uint32_t client_body_timeout_seconds = 60;  ///< without any byte of a body
+    std::uint32_t client_idle_timeout_seconds = 300; ///< keep-alive between requests
+    std::uint32_t websocket_heartbeat_seconds = 15;
+    std::uint32_t websocket_idle_timeout_seconds = 0;         ///< 0 = none
+    std::uint64_t websocket_read_limit_bytes = 512ULL << 20U; ///< one message
+
+    std::uint32_t pin_ttl_hours = 24;
+    std::uint32_t usage_refresh_seconds = 300;
+    std::uint32_t usage_retention_days = 30;
+
+    Secret friend_code;
+    std::string friend_name;
+    std::string friend_tagline;
+    Secret admin_token;
+    Secret admin_password;
+    Secret jwt_secret;
+    std::filesystem::path users_path;
+
+    std::string refresh_proxy_url;
+    std::string gemini_oauth_client_id;
+    Secret gemini_oauth_client_secret;
+
+    /// By UpstreamSpec::key.
+    std::map<std::string, http::BaseUrl, std::less<>> upstreams;
+
+    /// friend_code, admin_password or users present, or a listener beyond loopback: nobody is served without a credential.
+    bool shared_mode = false;
+
+    std::vector<std::string> warnings; ///< named settings that are ignored, and the like
+
+    [[nodiscard]] const http::BaseUrl&
+    upstream(const ProviderRegistry& registry, UpstreamRef ref) const;
+};
+
+/// What the command line said; unset = not given.
+struct ConfigFlags {
+    std::optional<std::string> config_path;
+    std::optional<std::string> listen;
+    std::optional<std::string> pool_dir;
+    std::optional<std::string> db_path;
+    std::optional<std::uint32_t> workers;
+    std::optional<bool> debug;
+};
+
+using Environment = std::map<std::string, std::string, std::less<>>;
+
+/// Finds, reads and checks the configuration. All problems at once; each names file:line:column, variable or flag, and the
+/// nearest known name for unknown keys. Creates nothing.
+struct ConfigLoad {
+    std::optional<Config> config; ///< absent if there are problems
+    std::vector<Problem> problems;
+};
+
+[[nodiscard]] ConfigLoad load_config(
+    const ProviderRegistry& registry,
+    const ConfigFlags& flags,
+    const Environment& environment,
+    const std::filesystem::path& working_directory,
+    std::uint32_t cores);
+
+/// The effective configuration as TOML text for children, secrets included: only ever written to a memfd.
+[[nodiscard]] std::string to_toml(const Config& config);
+[[nodiscard]] Result<Config> from_toml(const ProviderRegistry& registry, std::string_view text);
+
+} // namespace shared

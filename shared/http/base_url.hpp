@@ -1,0 +1,27 @@
+/// The address of an upstream server.
+#pragma once
+
+#include "shared/base/result.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace shared::http {
+
+/// scheme://host[:port][/prefix] of an upstream.
+struct BaseUrl {
+    bool tls = true;
+    std::string host; ///< without brackets
+    std::uint16_t port = 443;
+    std::string prefix; ///< path prefix without trailing '/', may be empty
+
+    /// Value of the Host header: host, and port if it is not the scheme's own.
+    [[nodiscard]] std::string authority() const;
+    friend bool operator==(const BaseUrl&, const BaseUrl&) = default;
+};
+
+/// https anywhere, http for loopback addresses only (127.0.0.0/8, ::1, localhost); no query, fragment or user info.
+[[nodiscard]] Result<BaseUrl> parse_base_url(std::string_view url);
+
+} // namespace shared::http

@@ -1,0 +1,36 @@
+/// A child's or the supervisor's end of a control socket (SOCK_SEQPACKET). EOF means: the peer died.
+#pragma once
+
+#include "shared/ipc/messages.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+
+#include <deque>
+#include <functional>
+
+namespace shared {
+
+class ControlChannel {
+public:
+    using OnMessage = std::function<void(const Message&)>;
+    using OnClosed = std::function<void()>;
+
+    /// Takes ownership of `fd`.
+    ControlChannel(boost::asio::io_context& loop, int fd);
+
+    /// Starts reading; the callbacks run on the loop. `on_closed` runs at most once.
+    void start(OnMessage on_message, OnClosed on_closed);
+    /// Never blocks; a message that finds the peer gone is dropped (its EOF is reported by on_closed).
+    void send(const Message& message);
+    void close();
+
+private:
+    void wait();
+
+    boost::asio::posix::stream_descriptor descriptor_;
+    OnMessage on_message_;
+    OnClosed on_closed_;
+};
+
+} // namespace shared

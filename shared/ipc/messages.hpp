@@ -1,0 +1,55 @@
+/// The messages between the supervisor and its children: fixed size, checked in one place.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace shared {
+
+enum class MessageType : std::uint8_t {
+    ready = 1,   ///< child -> supervisor: serving
+    drain = 2,   ///< supervisor -> worker: accept no more, finish what runs, exit 0
+    drained = 3, ///< worker -> supervisor: about to exit
+    reload =
+        4, ///< supervisor -> refresher: re-read the pool folder; admin -> supervisor: somebody asked for it
+    reloaded = 5, ///< refresher -> supervisor -> admin: done; value = broken files
+    stop = 6,     ///< supervisor -> child: exit now
+    account_rejected =
+        7, ///< worker -> supervisor -> refresher: value = account slot whose token was refused
+};
+
+struct Message {
+    MessageType type = MessageType::ready;
+    std::uint8_t reserved = 0;
+    std::uint16_t reserved2 = 0;
+    std::uint32_t generation = 0; ///< of the child; a message of another generation is dropped
+    std::uint64_t value = 0;
+};
+
+static_assert(sizeof(Message) == 16);
+
+[[nodiscard]] std::array<std::byte, sizeof(Message)> encode(const Message& message) noexcept;
+/// Nothing if the length or the type is wrong.
+[[nodiscard]] std::optional<Message> decode(std::span<const std::byte> bytes) noexcept;
+
+/// Exit code of a child that must not be respawned: its configuration or the segment is wrong.
+inline constexpr int kExitFatal = 2;
+
+/// Descriptors every child finds open, fixed numbers (after relayd).
+inline constexpr int kControlFd = 3;
+inline constexpr int kSegmentFd = 4;
+inline constexpr int kConfigFd = 5;
+inline constexpr int kListenFd = 6; ///< worker: its TCP listener; admin: its Unix listener
+inline constexpr int kAdminFd = 7;  ///< worker: unused; see ChildArguments::admin_socket
+
+/// What a child is told on its command line (no secrets).
+struct ChildArguments {
+    std::uint16_t slot = 0; ///< worker: its WorkerSlot
+    std::uint32_t generation = 0;
+    std::uint16_t listener = 0; ///< worker: number of its listener
+};
+
+} // namespace shared
