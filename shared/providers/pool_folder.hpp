@@ -1,0 +1,52 @@
+/// Reads the pool folder: every credential file becomes an account or a problem with a name.
+///
+/// Called by the refresher (start and reload) and by `codex-pool check`, never by a worker. One broken file never
+/// hides the others. Nothing is written.
+#pragma once
+
+#include "shared/base/result.hpp"
+#include "shared/providers/provider.hpp"
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace shared {
+
+/// A credential file larger than this is refused without being read; real ones have a few kilobytes.
+inline constexpr std::size_t kCredentialBytesMax = 1U << 20U;
+/// Files looked at in one pool folder; what is beyond is a problem. (The segment holds fewer accounts.)
+inline constexpr std::size_t kPoolFilesMax = 4096;
+
+struct LoadedAccount {
+    std::string id; ///< "codex:personal": provider and file name without prefix and ".json"
+    ProviderId provider = ProviderId::none;
+    Credential credential;
+    std::filesystem::path file;
+    std::vector<std::string> warnings; ///< whole sentences for the owner; no secrets
+};
+
+struct PoolLoad {
+    /// In the order of ids, which does not depend on the order of the folder.
+    std::vector<LoadedAccount> accounts;
+    /// One per file that is not served; `where` is the file.
+    std::vector<Problem> problems;
+    /// The folder itself cannot be used (missing, a file, not readable): keep what is in service.
+    std::optional<Problem> fatal;
+};
+
+/// Both layouts at once: prefixes in the flat folder ("claude_work.json"), and sub-folders named after the
+/// providers ("claude/work.json"). Files not ending in ".json", hidden ones and "*.tmp" are passed over.
+[[nodiscard]] PoolLoad
+load_pool(const ProviderRegistry& registry, const std::filesystem::path& folder);
+
+/// The account id that a credential file at `file` (below the pool folder) has or would have; also for files that
+/// cannot be read, so that their last good account can be kept in service. Empty if it is no credential file.
+[[nodiscard]] std::string account_id_of(
+    const ProviderRegistry& registry,
+    const std::filesystem::path& folder,
+    const std::filesystem::path& file);
+
+} // namespace shared

@@ -1,0 +1,35 @@
+/// The command line: `codex-pool [run|check|demo|version]` and their flags. CLI11 lives only in options.cpp.
+///
+/// The children of the supervisor are started as `codex-pool child --role … --slot … --generation … --listener …`,
+/// a subcommand that the help does not show.
+#pragma once
+
+#include "shared/config/config.hpp"
+#include "shared/ipc/messages.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace supervisor {
+
+struct Options {
+    enum class Command : std::uint8_t {
+        run,           ///< also without a subcommand
+        check,         ///< validate configuration and credential files, start nothing
+        demo,          ///< the whole tree in front of built-in fake providers
+        version,       ///< print the version, exit 0
+        child,         ///< one role of the running tree: see `role` and `child`
+        help_or_error, ///< help or a mistake was printed already: exit with `exit_code`
+    };
+
+    Command command = Command::run;
+    shared::ConfigFlags flags;    ///< run, check; demo: listen, workers and debug
+    std::string role;             ///< child: "worker", "refresher" or "admin"
+    shared::ChildArguments child; ///< child
+    int exit_code = 0;            ///< help_or_error: 0 after help, 1 after a mistake
+};
+
+/// Prints help to stdout and mistakes to stderr (both give help_or_error). Never throws, never exits.
+[[nodiscard]] Options parse_options(int argc, const char* const* argv);
+
+} // namespace supervisor
