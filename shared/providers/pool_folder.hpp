@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,9 @@ struct PoolLoad {
     std::vector<LoadedAccount> accounts;
     /// One per file that is not served; `where` is the file.
     std::vector<Problem> problems;
+    /// Accounts whose file is there but cannot be used: id -> index in `problems`. What was last good of them stays in
+    /// service; an account that is neither here nor in `accounts` is gone.
+    std::map<std::string, std::size_t> broken;
     /// The folder itself cannot be used (missing, a file, not readable): keep what is in service.
     std::optional<Problem> fatal;
 };
@@ -41,12 +45,5 @@ struct PoolLoad {
 /// providers ("claude/work.json"). Files not ending in ".json", hidden ones and "*.tmp" are passed over.
 [[nodiscard]] PoolLoad
 load_pool(const ProviderRegistry& registry, const std::filesystem::path& folder);
-
-/// The account id that a credential file at `file` (below the pool folder) has or would have; also for files that
-/// cannot be read, so that their last good account can be kept in service. Empty if it is no credential file.
-[[nodiscard]] std::string account_id_of(
-    const ProviderRegistry& registry,
-    const std::filesystem::path& folder,
-    const std::filesystem::path& file);
 
 } // namespace shared
