@@ -55,6 +55,8 @@ struct SegmentHeader {
     std::uint32_t reserved = 0;
     std::uint64_t size_bytes = 0;
     UnixMillis created_at;
+    /// Where the admin child listens: an AF_UNIX name in the abstract namespace, without its leading zero byte.
+    FixedString<107> admin_socket;
 };
 
 // ---- accounts ---------------------------------------------------------------------------------------
