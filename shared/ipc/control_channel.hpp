@@ -6,8 +6,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 
-#include <deque>
 #include <functional>
+#include <memory>
 
 namespace shared {
 
@@ -31,6 +31,7 @@ private:
     boost::asio::posix::stream_descriptor descriptor_;
     OnMessage on_message_;
     OnClosed on_closed_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true); ///< queued handlers check it
 };
 
 } // namespace shared

@@ -1,0 +1,199 @@
+#include "shared/segment/worker_slots.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace shared {
+namespace {
+
+using State = RequestRow::State;
+
+/// Room for one more entry?
+bool has_room(const UsageRing& ring) noexcept
+{
+    return ring.head.load(std::memory_order_relaxed) - ring.tail.load(std::memory_order_acquire) <
+           kUsageRingEntries;
+}
+
+/// Moves a finished row into the ring. A kill between any two lines is told apart by close_slot():
+/// before the head moves the row still holds the entry, after it the ring does.
+void publish(UsageRing& ring, RequestRow& row) noexcept
+{
+    const std::uint64_t head = ring.head.load(std::memory_order_relaxed);
+    row.ring_position.store(head, std::memory_order_relaxed);
+    row.state.store(State::publishing, std::memory_order_release);
+    ring.entries[head % kUsageRingEntries] = row.entry;
+    ring.head.store(head + 1, std::memory_order_release);
+    row.state.store(State::free, std::memory_order_release);
+}
+
+void retire(WorkerSlot::Counters& from, WorkerSlot::Counters& to) noexcept
+{
+    const auto move = [](std::atomic<std::uint64_t>& a, std::atomic<std::uint64_t>& b) {
+        b.fetch_add(a.exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
+    };
+    move(from.requests, to.requests);
+    for (std::size_t i = 0; i < from.by_status_class.size(); ++i) {
+        move(from.by_status_class[i], to.by_status_class[i]);
+    }
+    move(from.retries, to.retries);
+    move(from.websockets, to.websockets);
+    move(from.upstream_connects, to.upstream_connects);
+    move(from.upstream_reuses, to.upstream_reuses);
+    move(from.pins_moved, to.pins_moved);
+}
+
+/// The rows that a worker could have used; a torn count is cut.
+std::uint32_t rows_used(const WorkerSlot& slot) noexcept
+{
+    return std::min<std::uint32_t>(
+        slot.request_rows_used.load(std::memory_order_acquire), kRequestRows);
+}
+
+} // namespace
+
+std::optional<std::uint16_t> claim_slot(Segment& segment, std::uint32_t generation)
+{
+    for (std::uint16_t i = 0; i < kMaxSlots; ++i) {
+        WorkerSlot& slot = segment.workers[i];
+        if (slot.state.load(std::memory_order_acquire) != SlotState::free) continue;
+        slot.pid.store(0, std::memory_order_relaxed);
+        slot.generation.store(generation, std::memory_order_relaxed);
+        slot.heartbeat_us.store(0, std::memory_order_relaxed);
+        slot.state.store(SlotState::starting, std::memory_order_release);
+        return i;
+    }
+    return std::nullopt;
+}
+
+void clear_in_flight(Segment& segment, std::uint16_t slot) noexcept
+{
+    for (auto& count : segment.workers[slot].in_flight)
+        count.store(0, std::memory_order_relaxed);
+    segment.workers[slot].open_connections.store(0, std::memory_order_relaxed);
+    segment.workers[slot].running_requests.store(0, std::memory_order_relaxed);
+}
+
+std::vector<UsageEntry> close_slot(Segment& segment, std::uint16_t index, UnixMillis now)
+{
+    std::vector<UsageEntry> left;
+    UsageRing& ring = segment.usage[index];
+    WorkerSlot& slot = segment.workers[index];
+    drain_ring(ring, kUsageRingEntries, [&](const UsageEntry& entry) { left.push_back(entry); });
+
+    const std::uint64_t published = ring.head.load(std::memory_order_acquire);
+    const std::uint32_t used = rows_used(slot);
+    for (std::uint32_t i = 0; i < used; ++i) {
+        RequestRow& row = slot.requests[i];
+        const State state = row.state.load(std::memory_order_acquire);
+        const bool in_ring = state == State::publishing && row.ring_position.load() < published;
+        if (state != State::free && !in_ring) {
+            UsageEntry entry = row.entry;
+            if (entry.outcome == RequestOutcome::running) {
+                entry.outcome = RequestOutcome::worker_killed;
+                entry.finished_at = now;
+                entry.duration_ms = static_cast<std::uint32_t>(
+                    std::max<std::int64_t>(0, now.since(entry.started_at).count()));
+            }
+            left.push_back(entry);
+        }
+        row.state.store(State::free, std::memory_order_relaxed);
+    }
+
+    retire(slot.counters, segment.retired);
+    clear_in_flight(segment, index);
+    slot.request_rows_used.store(0, std::memory_order_relaxed);
+    slot.pid.store(0, std::memory_order_relaxed);
+    slot.state.store(SlotState::free, std::memory_order_release);
+    return left;
+}
+
+void drain_ring(
+    UsageRing& ring, std::size_t max, const std::function<void(const UsageEntry&)>& take)
+{
+    std::uint64_t tail = ring.tail.load(std::memory_order_relaxed);
+    const std::uint64_t head = ring.head.load(std::memory_order_acquire);
+    for (std::size_t taken = 0; tail != head && taken < max; ++taken, ++tail) {
+        take(ring.entries[tail % kUsageRingEntries]);
+    }
+    ring.tail.store(tail, std::memory_order_release);
+}
+
+std::optional<RunningRequest>
+RunningRequest::begin(Segment& segment, std::uint16_t index, const UsageEntry& first)
+{
+    WorkerSlot& slot = segment.workers[index];
+    const std::uint32_t used = rows_used(slot);
+    // Rows are taken round-robin from a hint, so that the usual search is one step.
+    static std::uint32_t hint = 0;
+    std::uint32_t found = kRequestRows;
+    for (std::uint32_t step = 0; step < used && found == kRequestRows; ++step) {
+        const std::uint32_t i = (hint + step) % used;
+        if (slot.requests[i].state.load(std::memory_order_relaxed) == State::free) found = i;
+    }
+    if (found == kRequestRows) {
+        if (used == kRequestRows) return std::nullopt;
+        found = used;
+        slot.request_rows_used.store(used + 1, std::memory_order_release);
+    }
+    hint = found;
+    RequestRow& row = slot.requests[found];
+    row.entry = first;
+    row.entry.outcome = RequestOutcome::running;
+    row.state.store(State::running, std::memory_order_release);
+    slot.running_requests.fetch_add(1, std::memory_order_relaxed);
+    return RunningRequest(segment, index, row);
+}
+
+RunningRequest::RunningRequest(Segment& segment, std::uint16_t slot, RequestRow& row) noexcept
+    : segment_(&segment), slot_(slot), row_(&row)
+{}
+
+RunningRequest::RunningRequest(RunningRequest&& other) noexcept
+    : segment_(other.segment_), slot_(other.slot_), row_(std::exchange(other.row_, nullptr))
+{}
+
+RunningRequest::~RunningRequest()
+{
+    if (row_ != nullptr) finish(RequestOutcome::upstream_cut, row_->entry.started_at);
+}
+
+void RunningRequest::assign(AccountSlot account) noexcept
+{
+    WorkerSlot& slot = segment_->workers[slot_];
+    const AccountSlot before = row_->entry.account;
+    if (before == account) return;
+    if (account.is_set()) slot.in_flight[account.value].fetch_add(1, std::memory_order_relaxed);
+    if (before.is_set()) slot.in_flight[before.value].fetch_sub(1, std::memory_order_relaxed);
+    row_->entry.account = account;
+}
+
+void RunningRequest::finish(RequestOutcome outcome, UnixMillis now) noexcept
+{
+    WorkerSlot& slot = segment_->workers[slot_];
+    UsageRing& ring = segment_->usage[slot_];
+    RequestRow& row = *std::exchange(row_, nullptr);
+    if (row.entry.account.is_set()) {
+        slot.in_flight[row.entry.account.value].fetch_sub(1, std::memory_order_relaxed);
+    }
+    slot.running_requests.fetch_sub(1, std::memory_order_relaxed);
+    row.entry.finished_at = now;
+    row.entry.outcome =
+        outcome; // no longer running: publish_waiting() finds it if the ring is full
+    if (has_room(ring)) publish(ring, row);
+}
+
+void publish_waiting(Segment& segment, std::uint16_t index) noexcept
+{
+    WorkerSlot& slot = segment.workers[index];
+    UsageRing& ring = segment.usage[index];
+    const std::uint32_t used = rows_used(slot);
+    for (std::uint32_t i = 0; i < used && has_room(ring); ++i) {
+        RequestRow& row = slot.requests[i];
+        const bool waits = row.state.load(std::memory_order_relaxed) == State::running &&
+                           row.entry.outcome != RequestOutcome::running;
+        if (waits) publish(ring, row);
+    }
+}
+
+} // namespace shared
