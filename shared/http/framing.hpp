@@ -10,9 +10,15 @@
 namespace shared::http {
 
 /// Fed with body bytes as they pass; says how many of them belong to this message. Chunk framing is
-/// checked strictly (hex size, CRLF, bounded extensions and trailers), never rewritten.
+/// checked strictly (hex size without white space, CRLF, bounded extensions and trailers, no folded
+/// trailer), never rewritten: what one side could read differently from the other is refused.
 class BodyTracker {
 public:
+    static constexpr std::uint64_t kChunkBytesMax = std::uint64_t{1} << 40U;
+    static constexpr std::uint8_t kChunkSizeDigitsMax = 16;
+    static constexpr std::uint32_t kChunkExtensionBytesMax = 256; ///< of one chunk
+    static constexpr std::uint32_t kTrailerBytesMax = 8192;       ///< of all trailers
+
     BodyTracker() = default;
     BodyTracker(BodyKind kind, std::uint64_t content_length);
 
@@ -43,7 +49,8 @@ private:
         chunk_data_cr,
         chunk_data_lf,
         trailer_start,
-        trailer_line,
+        trailer_name,
+        trailer_value,
         trailer_lf,
         final_lf,
         broken
@@ -51,10 +58,14 @@ private:
 
     /// Advances over framing bytes (not payload) by one byte.
     void framing_byte(char c) noexcept;
+    void size_byte(char c) noexcept;
+    void extension_byte(char c) noexcept;
+    void trailer_byte(char c) noexcept;
+    void expect(char c, char expected, State next) noexcept;
 
     State state_ = State::done;
     std::uint8_t size_digits_ = 0;
-    std::uint32_t framing_bytes_ = 0; ///< extension or trailer bytes so far, for their limit
+    std::uint32_t framing_bytes_ = 0; ///< bytes of this extension or of the trailers so far
     std::uint64_t remaining_ = 0;
     std::uint64_t payload_ = 0;
 };

@@ -47,6 +47,8 @@ enum class BodyKind : std::uint8_t { none, length, chunked, until_close };
 
 struct Fields {
     std::vector<Field> list;
+    std::string_view connection;      ///< value of the first Connection field
+    bool connection_repeated = false; ///< there are more of them
 
     /// Value of the first field called `name` (any case); empty view with data()==nullptr if absent.
     [[nodiscard]] std::string_view find(std::string_view name) const noexcept;
@@ -95,21 +97,28 @@ struct ResponseHead {
     std::size_t head_bytes = 0;
 };
 
-/// Parses a request head from the start of `bytes`. Refuses: obs-fold, bare LF or CR, NUL, space
-/// before the colon, two differing Content-Length, Content-Length together with Transfer-Encoding, any
-/// transfer coding but a single "chunked", absolute-form and authority-form targets, targets with control characters,
-/// a missing or repeated Host in HTTP/1.1. `error` (if not null) receives one clause for the answer.
+/// Parses a request head from the start of `bytes`. Refuses: obs-fold, bare LF or CR, control characters,
+/// space before the colon, more than one Content-Length (even equal ones) or one that is not plain decimal,
+/// Content-Length together with Transfer-Encoding, any transfer coding but a single "chunked", Transfer-Encoding
+/// in HTTP/1.0, every target that is not origin-form or has a fragment, a control or a non-ASCII character,
+/// a missing Host in HTTP/1.1, a repeated or malformed one in any version.
+/// `error` (if not null) receives one clause for the answer. `head` may be reused: its list keeps its memory.
 [[nodiscard]] ParseStatus
 parse_request(std::string_view bytes, RequestHead& head, const char** error = nullptr);
 
 /// Parses a response head. `request_method` decides about a body (HEAD, CONNECT); 1xx, 204 and 304
-/// have none. Both Content-Length and Transfer-Encoding, or conflicting lengths: bad_request.
+/// have none. Both Content-Length and Transfer-Encoding, or several lengths: bad_request.
 [[nodiscard]] ParseStatus
 parse_response(std::string_view bytes, std::string_view request_method, ResponseHead& head);
 
 /// True for fields that belong to one connection and are never relayed: Connection and what it names,
 /// Keep-Alive, Proxy-*, TE, Trailer, Transfer-Encoding, Upgrade.
-/// `connection_value` is the message's own Connection field, or empty.
+/// `connection_value` is the message's own Connection field, or empty. A Connection field cannot take away
+/// Host or a Content-* field: without them the body would be read differently on the other side.
+/// Who relays a chunked body raw must write "Transfer-Encoding: chunked" anew.
 [[nodiscard]] bool is_hop_by_hop(std::string_view name, std::string_view connection_value) noexcept;
+
+/// The same for a parsed message, with all of its Connection fields.
+[[nodiscard]] bool is_hop_by_hop(std::string_view name, const Fields& fields) noexcept;
 
 } // namespace shared::http
