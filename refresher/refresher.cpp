@@ -1,0 +1,198 @@
+#include "refresher/refresher.hpp"
+
+#include "refresher/project_finder.hpp"
+#include "refresher/roster.hpp"
+#include "shared/base/clock.hpp"
+#include "shared/base/log.hpp"
+#include "shared/config/config.hpp"
+#include "shared/ipc/control_channel.hpp"
+#include "shared/ipc/read_descriptor.hpp"
+#include "shared/net/proxy_settings.hpp"
+#include "shared/net/tls_context.hpp"
+#include "shared/providers/pool_folder.hpp"
+#include "shared/segment/segment.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include <csignal>
+#include <cstdlib>
+#include <string>
+#include <utility>
+
+namespace refresher {
+namespace {
+
+using shared::Message;
+using shared::MessageType;
+
+/// The refresher's proxy: refresh_proxy_url where it is set, else this machine's.
+shared::Result<shared::net::ProxySettings> proxy_settings(const shared::Config& config)
+{
+    return shared::net::ProxySettings::from_environment([&config](const char* name) {
+        const std::string_view variable = name;
+        const bool is_proxy = variable == "HTTPS_PROXY" || variable == "https_proxy";
+        if (is_proxy && !config.refresh_proxy_url.empty()) return config.refresh_proxy_url.c_str();
+        return static_cast<const char*>(std::getenv(name));
+    });
+}
+
+std::string environment_project()
+{
+    for (const char* name : {"GOOGLE_CLOUD_PROJECT", "GOOGLE_CLOUD_PROJECT_ID"}) {
+        const char* value = std::getenv(name);
+        if (value != nullptr && *value != '\0') return value;
+    }
+    return {};
+}
+
+void log_report(const RosterReport& report, const std::filesystem::path& folder)
+{
+    for (const std::string& warning : report.warnings) {
+        shared::log::warn("event=credential_warning {}", warning);
+    }
+    for (const shared::Problem& problem : report.problems) {
+        shared::log::error("event=credential_file_broken {}", problem.text());
+    }
+    for (const std::string& id : report.added)
+        shared::log::info("event=account_added account={}", id);
+    for (const std::string& id : report.changed)
+        shared::log::info("event=account_changed account={}", id);
+    for (const std::string& id : report.removed)
+        shared::log::info("event=account_removed account={}", id);
+    shared::log::info(
+        "event=pool_loaded accounts={} added={} changed={} removed={} broken={}",
+        report.in_service,
+        report.added.size(),
+        report.changed.size(),
+        report.removed.size(),
+        report.broken);
+    if (report.in_service == 0) {
+        shared::log::error(
+            "event=pool_empty no account is in service; put credential files into {} and reload "
+            "(SIGHUP or POST /admin/reload)",
+            folder.string());
+    }
+}
+
+/// The objects of the running refresher, in the order of their dependence.
+class Refresher {
+public:
+    Refresher(
+        const shared::ChildArguments& arguments,
+        shared::Segment& segment,
+        const shared::ProviderRegistry& registry,
+        const shared::Config& config,
+        shared::net::TlsContext& tls,
+        const shared::net::ProxySettings& proxy)
+        : arguments_(arguments),
+          registry_(registry),
+          config_(config),
+          roster_(segment),
+          client_(tls, proxy),
+          finder_(loop_, registry, config, client_, roster_, environment_project()),
+          channel_(loop_, shared::kControlFd),
+          signals_(loop_, SIGTERM)
+    {}
+
+    int run()
+    {
+        channel_.start(
+            [this](const Message& message) { on_message(message); },
+            [this] {
+                shared::log::warn("event=supervisor_gone");
+                loop_.stop();
+            });
+        signals_.async_wait([this](const boost::system::error_code& error, int) {
+            if (!error) loop_.stop();
+        });
+        load();
+        send(MessageType::ready, 0);
+        loop_.run();
+        shared::log::info("event=stopped");
+        return 0;
+    }
+
+private:
+    void on_message(const Message& message)
+    {
+        switch (message.type) {
+        case MessageType::reload:
+            send(MessageType::reloaded, load());
+            break;
+        case MessageType::drain:
+        case MessageType::stop:
+            loop_.stop();
+            break;
+        case MessageType::account_rejected:
+            shared::log::debug("event=account_rejected slot={}", message.value);
+            break;
+        default:
+            break;
+        }
+    }
+
+    /// Returns the number of broken files.
+    std::uint32_t load()
+    {
+        const shared::UnixMillis now = shared::now_unix();
+        const RosterReport report =
+            roster_.apply(shared::load_pool(registry_, config_.pool_dir), now);
+        log_report(report, config_.pool_dir);
+        finder_.seek_all(now);
+        return report.broken;
+    }
+
+    void send(MessageType type, std::uint64_t value)
+    {
+        Message message;
+        message.type = type;
+        message.generation = arguments_.generation;
+        message.value = value;
+        channel_.send(message);
+    }
+
+    const shared::ChildArguments& arguments_;
+    const shared::ProviderRegistry& registry_;
+    const shared::Config& config_;
+    boost::asio::io_context loop_{1};
+    Roster roster_;
+    shared::net::HttpClient client_;
+    ProjectFinder finder_;
+    shared::ControlChannel channel_;
+    boost::asio::signal_set signals_;
+};
+
+int fatal(const shared::Problem& problem)
+{
+    shared::log::error("event=cannot_start {}", problem.text());
+    return shared::kExitFatal;
+}
+
+} // namespace
+
+int run(const shared::ChildArguments& arguments)
+{
+    shared::log::start("refresher", false);
+    // The terminal's Ctrl-C and SIGHUP are the supervisor's to interpret.
+    std::signal(SIGINT, SIG_IGN);
+    std::signal(SIGHUP, SIG_IGN);
+    std::signal(SIGPIPE, SIG_IGN);
+    const shared::ProviderRegistry registry;
+    const auto text = shared::read_descriptor(shared::kConfigFd);
+    if (!text.has_value()) return fatal(text.error());
+    const shared::Result<shared::Config> config = shared::from_toml(registry, *text);
+    if (!config.has_value()) return fatal(config.error());
+    shared::log::start("refresher", config->debug);
+    const shared::Result<shared::SegmentMapping> segment =
+        shared::SegmentMapping::attach(shared::kSegmentFd);
+    if (!segment.has_value()) return fatal(segment.error());
+    shared::Result<shared::net::TlsContext> tls = shared::net::make_client_tls_context();
+    if (!tls.has_value()) return fatal(tls.error());
+    const auto proxy = proxy_settings(*config);
+    if (!proxy.has_value()) return fatal(proxy.error());
+    Refresher refresher(arguments, **segment, registry, *config, *tls, *proxy);
+    return refresher.run();
+}
+
+} // namespace refresher

@@ -1,0 +1,282 @@
+#include "refresher/roster.hpp"
+
+#include "shared/segment/account_table.hpp"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
+
+namespace refresher {
+namespace {
+
+using shared::AccountIdentity;
+using shared::AccountRecord;
+using shared::AccountRouting;
+using shared::AccountSlot;
+using shared::AccountState;
+using shared::Credential;
+using shared::EvidenceSource;
+using shared::Problem;
+using shared::UnixMillis;
+
+constexpr std::size_t kAccountIdBytesMax = decltype(AccountIdentity::id){}.bytes.size();
+
+/// Everything a credential file says, so that an unchanged file is not published again.
+shared::Sha256Digest digest_of(const shared::LoadedAccount& account)
+{
+    const Credential& c = account.credential;
+    std::string text;
+    const auto add = [&text](std::string_view part) {
+        text += std::to_string(part.size());
+        text += ':';
+        text += part;
+    };
+    add(c.access_token.reveal());
+    add(c.refresh_token.reveal());
+    add(c.account_id);
+    add(c.email);
+    add(c.plan);
+    add(c.project);
+    add(std::to_string(c.expires_at.value));
+    add(std::to_string(static_cast<int>(c.kind)) + (c.disabled ? "d" : "e"));
+    const shared::Sha256Digest digest = shared::sha256(text);
+    std::fill(text.begin(), text.end(), '\0');
+    return digest;
+}
+
+AccountIdentity identity_of(const shared::LoadedAccount& account, UnixMillis now)
+{
+    const Credential& c = account.credential;
+    AccountIdentity identity;
+    identity.id.assign(account.id);
+    identity.provider = static_cast<std::uint8_t>(account.provider);
+    identity.kind = static_cast<std::uint8_t>(c.kind);
+    identity.account_id.assign(c.account_id);
+    identity.plan.assign(c.plan);
+    identity.project.assign(c.project);
+    identity.email.assign(c.email);
+    identity.expires_at = c.expires_at;
+    identity.loaded_at = now;
+    return identity;
+}
+
+/// Whether the file now holds somebody else's account: what was learned about quota says nothing about that one.
+bool is_other_account(const AccountIdentity& before, const AccountIdentity& after)
+{
+    return before.provider != after.provider || before.kind != after.kind ||
+           (!before.account_id.empty() && !after.account_id.empty() &&
+            !(before.account_id == after.account_id.view()));
+}
+
+AccountRouting fresh_routing(UnixMillis now)
+{
+    AccountRouting routing;
+    routing.state = AccountState::ready;
+    routing.state_source = EvidenceSource::file;
+    routing.state_since = now;
+    return routing;
+}
+
+void set_state(AccountRouting& routing, AccountState state, std::string_view reason, UnixMillis now)
+{
+    if (routing.state == state) return;
+    routing.state = state;
+    routing.state_source = EvidenceSource::file;
+    routing.state_since = now;
+    routing.reason.assign(reason);
+}
+
+/// The state after its file was read again. Only the owner's word and a new token change it.
+void update_state(AccountRouting& routing, bool disabled, bool token_changed, UnixMillis now)
+{
+    if (disabled) return set_state(routing, AccountState::disabled, "disabled_in_file", now);
+    const bool was_file_matter =
+        routing.state == AccountState::disabled || routing.state == AccountState::removed;
+    const bool was_mended = routing.state == AccountState::rejected && token_changed;
+    if (was_file_matter || was_mended) set_state(routing, AccountState::ready, "", now);
+}
+
+/// Joins the problems for the segment; says how many did not fit.
+std::string join_problems(const std::vector<Problem>& problems, std::size_t room)
+{
+    constexpr std::size_t kRoomForRest = 40;
+    std::string text;
+    for (std::size_t i = 0; i < problems.size(); ++i) {
+        std::string line = problems[i].text();
+        for (char& c : line) {
+            if (c == '\n' || c == '\r') c = ' ';
+        }
+        const std::size_t separator = text.empty() ? 0 : 1;
+        if (text.size() + separator + line.size() + kRoomForRest > room) {
+            const std::string rest = "... and " + std::to_string(problems.size() - i) + " more";
+            if (text.empty()) return line.substr(0, room - kRoomForRest) + " " + rest;
+            return text + "\n" + rest;
+        }
+        if (separator != 0) text += '\n';
+        text += line;
+    }
+    return text;
+}
+
+} // namespace
+
+Roster::Roster(shared::Segment& segment) : segment_(segment) {}
+
+RosterReport Roster::apply(shared::PoolLoad load, UnixMillis now)
+{
+    RosterReport report;
+    report.problems = std::move(load.problems);
+    std::set<std::string, std::less<>> has_file;
+    for (shared::LoadedAccount& account : load.accounts) {
+        has_file.insert(account.id);
+        publish(std::move(account), now, report);
+    }
+    for (const auto& [id, index] : load.broken) {
+        has_file.insert(id);
+        if (index < report.problems.size()) note_problem(id, report.problems[index].what);
+    }
+    if (load.fatal) report.problems.insert(report.problems.begin(), *load.fatal);
+    for (const shared::AccountSnapshot& known : shared::snapshot_accounts(segment_)) {
+        if (known.routing.state == AccountState::removed) continue;
+        if (load.fatal || has_file.contains(known.identity.id.view())) {
+            ++report.in_service;
+            continue;
+        }
+        remove(known.slot, now);
+        held_.erase(std::string(known.identity.id.view()));
+        report.removed.emplace_back(known.identity.id.view());
+    }
+    report.broken = static_cast<std::uint32_t>(report.problems.size());
+    if (!report.added.empty() || !report.changed.empty() || !report.removed.empty()) {
+        segment_.roster_version.fetch_add(1, std::memory_order_release);
+    }
+    shared::PoolInfo info;
+    info.loaded_at = now;
+    info.accounts = report.in_service;
+    info.broken_files = report.broken;
+    info.problems.assign(join_problems(report.problems, info.problems.bytes.size()));
+    segment_.info.with_lock([&info](shared::PoolInfo& shown) { shown = info; });
+    return report;
+}
+
+std::optional<AccountSlot> Roster::new_slot()
+{
+    const std::uint32_t used = segment_.account_slots.load(std::memory_order_acquire);
+    if (used >= shared::kMaxAccounts) return std::nullopt;
+    return AccountSlot{static_cast<std::uint16_t>(used)};
+}
+
+void Roster::publish(shared::LoadedAccount&& account, UnixMillis now, RosterReport& report)
+{
+    for (const std::string& warning : account.warnings) {
+        report.warnings.push_back(account.id + ": " + warning);
+    }
+    if (account.id.size() > kAccountIdBytesMax) {
+        report.problems.push_back(
+            {account.file.string(),
+             "its name is longer than " + std::to_string(kAccountIdBytesMax) + " bytes",
+             "rename the file"});
+        return;
+    }
+    const std::optional<AccountSlot> known = shared::find_account(segment_, account.id);
+    const std::optional<AccountSlot> slot = known ? known : new_slot();
+    if (!slot) {
+        report.problems.push_back(
+            {account.file.string(),
+             "the pool already holds " + std::to_string(shared::kMaxAccounts) + " accounts",
+             "remove files and restart codex-pool"});
+        return;
+    }
+    const Credential& credential = account.credential;
+    const std::string_view token = credential.access_token.reveal();
+    if (token.size() > shared::kTokenBytesMax) {
+        report.problems.push_back(
+            {account.file.string(),
+             "its access token is longer than " + std::to_string(shared::kTokenBytesMax) + " bytes",
+             "sign in again"});
+        return;
+    }
+
+    AccountIdentity identity = identity_of(account, now);
+    std::string notes;
+    for (const std::string& warning : account.warnings) {
+        if (!notes.empty()) notes += ' ';
+        notes += warning;
+    }
+    identity.problem.assign(notes);
+    const bool token_changed = !known || shared::load_token(segment_, *slot) != token;
+    const bool disabled = credential.disabled;
+    Held& held = held_[account.id];
+    const shared::Sha256Digest digest = digest_of(account);
+    const bool is_new_here = held.digest == shared::Sha256Digest{};
+    const bool file_changed = held.digest != digest;
+
+    // Token before state: a worker that finds the account ready finds its new token too.
+    if (token_changed && !shared::store_token(segment_, *slot, token)) return;
+    const bool back = segment_.accounts[slot->value].with_lock([&](AccountRecord& record) {
+        const bool was_gone = record.routing.state == AccountState::removed;
+        // What discovery found stays until it finds something else.
+        if (identity.project.empty()) identity.project = record.identity.project;
+        if (!known || is_other_account(record.identity, identity)) {
+            record.routing = fresh_routing(now);
+        }
+        shared::write_identity(record, identity);
+        record.routing.provider = identity.provider;
+        record.routing.kind = identity.kind;
+        record.routing.expires_at = identity.expires_at;
+        update_state(record.routing, disabled, token_changed, now);
+        return was_gone;
+    });
+    if (!known) {
+        // Counted last: until now nobody looks at this slot.
+        segment_.account_slots.store(slot->value + 1U, std::memory_order_release);
+    }
+    if (!known || back) {
+        report.added.push_back(account.id);
+    } else if (is_new_here ? token_changed : file_changed) {
+        report.changed.push_back(account.id);
+    }
+    held.slot = *slot;
+    held.provider = account.provider;
+    held.digest = digest;
+    if (file_changed) held.project_sought = false;
+    held.credential = std::move(account.credential);
+}
+
+void Roster::remove(AccountSlot slot, UnixMillis now)
+{
+    segment_.accounts[slot.value].with_lock([now](AccountRecord& record) {
+        set_state(record.routing, AccountState::removed, "file_gone", now);
+    });
+}
+
+void Roster::note_problem(std::string_view id, const std::string& text)
+{
+    const std::optional<AccountSlot> slot = shared::find_account(segment_, id);
+    if (!slot) return;
+    segment_.accounts[slot->value].with_lock([&text](AccountRecord& record) {
+        AccountIdentity identity = record.identity;
+        identity.problem.assign(text);
+        shared::write_identity(record, identity);
+    });
+}
+
+void Roster::set_project(
+    std::string_view id,
+    const shared::Sha256Digest& digest,
+    std::string_view project,
+    std::string_view plan)
+{
+    const auto found = held_.find(id);
+    if (found == held_.end() || found->second.digest != digest) return;
+    segment_.accounts[found->second.slot.value].with_lock([&](AccountRecord& record) {
+        AccountIdentity identity = record.identity;
+        if (!project.empty()) identity.project.assign(project);
+        if (!plan.empty()) identity.plan.assign(plan);
+        shared::write_identity(record, identity);
+    });
+    segment_.roster_version.fetch_add(1, std::memory_order_release);
+}
+
+} // namespace refresher
