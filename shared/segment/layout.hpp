@@ -78,7 +78,7 @@ enum class EvidenceSource : std::uint8_t {
 enum class AccountState : std::uint8_t {
     empty,    ///< slot unused
     ready,    ///< may be picked
-    rejected, ///< the vendor refuses the credential or the account; needs its owner
+    rejected, ///< the vendor refuses the credential or the account, until `cooling_until` (unset: for good)
     disabled, ///< by its owner
     removed,  ///< its file is gone: running requests finish, no new ones
 };

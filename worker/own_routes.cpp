@@ -1,0 +1,33 @@
+#include "worker/own_routes.hpp"
+
+#include <array>
+
+namespace worker {
+namespace {
+
+using shared::Access;
+
+constexpr std::array kRoutes{
+    OwnRoute{"/", false, Access::open, OwnTarget::admin},
+    OwnRoute{"/favicon.ico", false, Access::open, OwnTarget::admin},
+    OwnRoute{"/static", true, Access::open, OwnTarget::admin},
+    OwnRoute{"/healthz", false, Access::open, OwnTarget::healthz},
+    OwnRoute{"/status", false, Access::owner, OwnTarget::admin},
+    OwnRoute{"/metrics", false, Access::owner, OwnTarget::admin},
+    OwnRoute{"/admin", true, Access::owner, OwnTarget::admin},
+};
+
+} // namespace
+
+std::optional<OwnRoute> own_route(std::string_view path) noexcept
+{
+    for (const OwnRoute& route : kRoutes) {
+        if (path == route.path) return route;
+        const bool below = route.prefix && path.size() > route.path.size() &&
+                           path.starts_with(route.path) && path[route.path.size()] == '/';
+        if (below) return route;
+    }
+    return std::nullopt;
+}
+
+} // namespace worker
