@@ -11,6 +11,7 @@
 #include "shared/base/units.hpp"
 #include "shared/http/head.hpp"
 #include "shared/http/json_picker.hpp"
+#include "shared/http/sse_splitter.hpp"
 
 #include <array>
 #include <chrono>
@@ -213,8 +214,8 @@ struct PoolSummary {
         UnixMillis resets_at; ///< earliest known reset
     };
 
-    Window short_window{.seconds = 18000};
-    Window long_window{.seconds = 604800};
+    Window short_window{.seconds = 18000, .used = {}, .resets_at = {}};
+    Window long_window{.seconds = 604800, .used = {}, .resets_at = {}};
 };
 
 struct LocalReply {
@@ -372,24 +373,34 @@ public:
 };
 
 /// Follows one response body: undoes framing of events, picks values, folds facts. Fed with decoded payload.
-/// Splits SSE if `content_type` says text/event-stream, else takes the body as one JSON document.
+/// Splits SSE if `content_type` says text/event-stream, else takes the body as one JSON document, whose facts
+/// are known when it is complete. Without any Content-Type the first bytes decide.
+/// Between two events it owns no memory beyond itself: thousands of idle streams must stay cheap.
 class ResponseScanner {
 public:
     ResponseScanner(const Provider& provider, std::string_view content_type);
     ~ResponseScanner();
     void feed(std::string_view bytes, UnixMillis now);
-    /// The body is over (or cut): folds what an unfinished document already gave.
+    /// The body is over (or cut): takes usage and quota from what an unfinished event or document already gave.
     void finish(UnixMillis now);
 
     [[nodiscard]] const ResponseFacts& facts() const noexcept { return facts_; }
 
-    [[nodiscard]] bool is_event_stream() const noexcept { return event_stream_; }
+    [[nodiscard]] bool is_event_stream() const noexcept { return framing_ == Framing::events; }
 
 private:
+    enum class Framing : std::uint8_t { unknown, events, document, done };
+
+    [[nodiscard]] http::JsonPicker& picker();
+    void feed_document(std::string_view bytes, UnixMillis now);
+    void end_event(UnixMillis now);
+
     const Provider& provider_;
-    bool event_stream_;
+    Framing framing_;
+    bool event_open_ = false; ///< some of the current event's data was fed to the picker
+    http::SseSplitter splitter_;
+    std::unique_ptr<http::JsonPicker> picker_; ///< only while an event or the document is open
     ResponseFacts facts_;
-    // The implementer of response_scanner.cpp completes the state.
 };
 
 /// All providers, built by the role's run() and handed down by reference; no global registration.
