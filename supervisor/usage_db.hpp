@@ -1,0 +1,69 @@
+/// The usage database: one row per request and roll-ups per hour, user, account and model. This is its only writer;
+/// admin_ui/usage_query reads the same file (WAL). SQLite stays in usage_db.cpp.
+///
+/// Schema (version 1; times in milliseconds since 1970, UTC):
+///   requests(id, request_id, started_at, finished_at, user, provider, account, model, path, status, attempts,
+///            outcome, websocket, input_tokens, cached_input_tokens, cache_creation_tokens, output_tokens,
+///            reasoning_tokens, duration_ms, first_byte_ms, own_us, request_bytes, response_bytes,
+///            upstream_request_id)      index on finished_at; pruned after usage_retention_days
+///   usage_hourly(hour, user, account, model, requests, failed_requests, input_tokens, cached_input_tokens,
+///            cache_creation_tokens, output_tokens, reasoning_tokens, duration_ms, last_used)   never pruned
+#pragma once
+
+#include "shared/base/result.hpp"
+#include "supervisor/usage_backlog.hpp"
+#include "supervisor/usage_sums.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace supervisor {
+
+/// SQL that brings a database from one schema version to the next.
+using Migration = std::string_view;
+
+/// Migration i leads from version i to version i + 1.
+[[nodiscard]] std::span<const Migration> usage_migrations() noexcept;
+
+/// The id of the account in a row; empty for kNone.
+using AccountNames = std::function<std::string_view(shared::AccountSlot)>;
+
+class UsageDb {
+public:
+    /// Opens or creates (0600, its folder 0700), checks and migrates. A file that is not ours, damaged, from a newer
+    /// version, or the predecessor's BoltDB is left exactly as it is and named in the Problem.
+    [[nodiscard]] static shared::Result<UsageDb> open(
+        const std::filesystem::path& path,
+        std::span<const Migration> migrations = usage_migrations());
+
+    UsageDb(UsageDb&&) noexcept;
+    UsageDb& operator=(UsageDb&&) noexcept;
+    UsageDb(const UsageDb&) = delete;
+    UsageDb& operator=(const UsageDb&) = delete;
+    ~UsageDb();
+
+    /// Writes the first `rows` waiting rows and all waiting sums, with their roll-ups, in one transaction: all or nothing.
+    [[nodiscard]] shared::Result<void>
+    write(const UsageBacklog& backlog, std::size_t rows, const AccountNames& account_names);
+
+    /// Sums since the database began, by account id.
+    [[nodiscard]] shared::Result<std::map<std::string, UsageSums, std::less<>>> account_totals();
+
+    /// Deletes at most `max` request rows that finished before `cutoff`; says how many.
+    [[nodiscard]] shared::Result<std::size_t>
+    delete_before(shared::UnixMillis cutoff, std::size_t max);
+
+private:
+    struct Connection;
+    explicit UsageDb(std::unique_ptr<Connection> connection) noexcept;
+
+    std::unique_ptr<Connection> connection_;
+};
+
+} // namespace supervisor
