@@ -79,6 +79,7 @@ struct Config {
     /// friend_code, admin_password or users present, or a listener beyond loopback: nobody is served without a credential.
     bool shared_mode = false;
 
+    std::filesystem::path source;      ///< the file that was read; empty = none
     std::vector<std::string> warnings; ///< named settings that are ignored, and the like
 
     [[nodiscard]] const http::BaseUrl&

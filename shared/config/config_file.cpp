@@ -1,0 +1,262 @@
+#include "shared/config/config_file.hpp"
+
+#include "shared/base/read_file.hpp"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+namespace shared {
+
+namespace {
+
+/// Reads one document; lives for one call of read_config_text.
+class Reader {
+public:
+    Reader(
+        const ProviderRegistry& registry,
+        const std::string& name,
+        const std::filesystem::path& folder,
+        ConfigDialect dialect,
+        Config& config,
+        ConfigValues& values)
+        : registry_(registry),
+          name_(name),
+          folder_(folder),
+          dialect_(dialect),
+          config_(config),
+          values_(values)
+    {
+        for (const Setting& setting : settings())
+            known_.push_back(setting.key);
+        for (const auto& provider : registry.all())
+            for (const UpstreamSpec& spec : provider->upstreams())
+                upstream_names_.push_back("upstream." + std::string(spec.key));
+        known_.insert(known_.end(), upstream_names_.begin(), upstream_names_.end());
+    }
+
+    void read(const toml::table& document) { read_table(document, ""); }
+
+    /// In the order of lines.
+    std::vector<Problem> take_problems()
+    {
+        std::stable_sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) {
+            return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+        });
+        std::vector<Problem> problems;
+        for (Found& found : found_) {
+            if (problems.size() == kConfigProblemsMax) {
+                problems.push_back(
+                    {name_,
+                     fmt::format("{} more problems", found_.size() - kConfigProblemsMax),
+                     "mend these first"});
+                break;
+            }
+            problems.push_back(std::move(found.problem));
+        }
+        return problems;
+    }
+
+private:
+    struct Found {
+        toml::source_index line = 0;
+        toml::source_index column = 0;
+        Problem problem;
+    };
+
+    void read_table(const toml::table& table, std::string_view prefix)
+    {
+        for (const auto& [key, node] : table) {
+            const std::string full = std::string(prefix) + std::string(key.str());
+            if (const auto* setting = find_setting(full))
+                read_setting(*setting, node);
+            else if (const auto* spec = find_upstream(full))
+                read_upstream(*spec, full, node);
+            else if (prefix.empty() && (full == "pool_users" || full == "upstream"))
+                read_known_table(full, node);
+            else if (dialect_ == ConfigDialect::child && full == "shared_mode")
+                config_.shared_mode = node.value_or(true);
+            else
+                read_unknown(full, key);
+        }
+    }
+
+    void read_known_table(const std::string& full, const toml::node& node)
+    {
+        if (const toml::table* table = node.as_table()) return read_table(*table, full + ".");
+        report(
+            node.source().begin,
+            full + " must be a table, not " + kind_of(node),
+            fmt::format("write [{}] on a line of its own and its settings below", full));
+    }
+
+    void read_setting(const Setting& setting, const toml::node& node)
+    {
+        const ValueOrigin origin = origin_of(node.source().begin);
+        std::optional<Problem> problem;
+        if (const auto* text = node.as_string(); text != nullptr && takes_string(setting))
+            problem = values_.set_text(setting, text->get(), origin);
+        else if (const auto* number = node.as_integer(); number != nullptr && is_numeric(setting))
+            problem = values_.set_number(setting, number->get(), origin);
+        else if (const auto* flag = node.as_boolean(); flag != nullptr && is_flag(setting))
+            problem = values_.set_flag(setting, flag->get(), origin);
+        else
+            problem = Problem{
+                origin.where,
+                fmt::format("{}: this is {}", setting.key, kind_of(node)),
+                "it must be " + expected_kind(setting)};
+        if (problem) add(node.source().begin, std::move(*problem));
+    }
+
+    void read_upstream(const UpstreamSpec& spec, const std::string& full, const toml::node& node)
+    {
+        const auto* text = node.as_string();
+        if (text == nullptr)
+            return report(
+                node.source().begin,
+                fmt::format("{}: this is {}", full, kind_of(node)),
+                fmt::format("it must be an address in quotes, like \"{}\"", spec.default_url));
+        auto problem = values_.set_upstream(spec, text->get(), origin_of(node.source().begin));
+        if (problem) add(node.source().begin, std::move(*problem));
+    }
+
+    void read_unknown(const std::string& full, const toml::key& key)
+    {
+        for (const IgnoredSetting& ignored : ignored_settings()) {
+            if (ignored.key != full) continue;
+            config_.warnings.push_back(fmt::format(
+                "{}: {} has no effect: {}",
+                origin_of(key.source().begin).where,
+                full,
+                ignored.why));
+            return;
+        }
+        report(
+            key.source().begin,
+            fmt::format("unknown setting \"{}\"", printable(full)),
+            meant(full));
+    }
+
+    /// "did you mean …", or where to look.
+    [[nodiscard]] std::string meant(const std::string& full) const
+    {
+        for (const Setting& setting : settings())
+            if (setting.environment == full.substr(full.rfind('.') + 1))
+                return fmt::format("in the file its name is {}", described(setting.key));
+        const std::string_view nearest = nearest_name(full, known_);
+        if (nearest.empty()) return "remove it; etc/config.example.toml lists every setting";
+        return "did you mean " + described(nearest) + "?";
+    }
+
+    /// "admin_password in [pool_users]"
+    static std::string described(std::string_view name)
+    {
+        const std::size_t dot = name.find('.');
+        if (dot == std::string_view::npos) return std::string(name);
+        return fmt::format("{} in [{}]", name.substr(dot + 1), name.substr(0, dot));
+    }
+
+    [[nodiscard]] static const Setting* find_setting(std::string_view full)
+    {
+        for (const Setting& setting : settings())
+            if (setting.key == full) return &setting;
+        return nullptr;
+    }
+
+    [[nodiscard]] const UpstreamSpec* find_upstream(std::string_view full) const
+    {
+        constexpr std::string_view kPrefix = "upstream.";
+        if (!full.starts_with(kPrefix)) return nullptr;
+        for (const auto& provider : registry_.all())
+            for (const UpstreamSpec& spec : provider->upstreams())
+                if (spec.key == full.substr(kPrefix.size())) return &spec;
+        return nullptr;
+    }
+
+    static bool is_flag(const Setting& setting)
+    {
+        return std::holds_alternative<bool Config::*>(setting.field);
+    }
+
+    static bool is_numeric(const Setting& setting)
+    {
+        return !takes_string(setting) && !is_flag(setting);
+    }
+
+    static std::string kind_of(const toml::node& node)
+    {
+        switch (node.type()) {
+        case toml::node_type::table:
+            return "a table";
+        case toml::node_type::array:
+            return "an array";
+        case toml::node_type::string:
+            return "a text";
+        case toml::node_type::integer:
+            return "a whole number";
+        case toml::node_type::floating_point:
+            return "a number with a fraction";
+        case toml::node_type::boolean:
+            return "true or false";
+        default:
+            return "a date or time";
+        }
+    }
+
+    [[nodiscard]] ValueOrigin origin_of(const toml::source_position& at) const
+    {
+        return {fmt::format("{}:{}:{}", name_, at.line, at.column), folder_, true};
+    }
+
+    void report(const toml::source_position& at, std::string what, std::string remedy)
+    {
+        add(at, {origin_of(at).where, std::move(what), std::move(remedy)});
+    }
+
+    void add(const toml::source_position& at, Problem problem)
+    {
+        found_.push_back({at.line, at.column, std::move(problem)});
+    }
+
+    const ProviderRegistry& registry_;
+    const std::string& name_;
+    const std::filesystem::path& folder_;
+    ConfigDialect dialect_;
+    Config& config_;
+    ConfigValues& values_;
+    std::vector<std::string_view> known_;
+    std::vector<std::string> upstream_names_;
+    std::vector<Found> found_;
+};
+
+} // namespace
+
+void read_config_text(
+    const ProviderRegistry& registry,
+    std::string_view text,
+    const std::string& name,
+    const std::filesystem::path& folder,
+    ConfigDialect dialect,
+    Config& config,
+    ConfigValues& values,
+    std::vector<Problem>& problems)
+{
+    Reader reader(registry, name, folder, dialect, config, values);
+    try {
+        reader.read(toml::parse(text));
+    } catch (const toml::parse_error& error) {
+        const auto& at = error.source().begin;
+        problems.push_back(
+            {fmt::format("{}:{}:{}", name, at.line, at.column),
+             fmt::format("is not valid TOML: {}", printable(error.description())),
+             "mend this line; texts need quotes"});
+        return;
+    }
+    for (Problem& problem : reader.take_problems())
+        problems.push_back(std::move(problem));
+}
+
+} // namespace shared

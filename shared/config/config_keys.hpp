@@ -1,0 +1,69 @@
+/// THE table of settings: name in the file, environment variable, flag, type, bounds, unit, default, meaning.
+///
+/// Reading, writing (to_toml), the example file's test and the README's test all walk this one table. `[upstream]` keys
+/// are not in it: providers declare them (UpstreamSpec).
+#pragma once
+
+#include "shared/config/config.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace shared {
+
+/// Where a setting's value lives; the type of the member is the type of the setting.
+using SettingField = std::variant<
+    bool Config::*,
+    std::uint32_t Config::*,
+    std::uint64_t Config::*,
+    std::string Config::*,
+    Secret Config::*,
+    std::filesystem::path Config::*,
+    ListenAddress Config::*>;
+
+/// What a text must look like beyond being text.
+enum class TextRule : std::uint8_t {
+    any,        ///< UTF-8 without control characters
+    public_url, ///< http(s)://host[:port][/path], nothing that could break out of a shell or a page
+    proxy_url,  ///< http(s)://[user:password@]host[:port]
+};
+
+struct Setting {
+    std::string_view key; ///< in the file; "table.key" inside a table
+    std::string_view environment;
+    std::string_view flag; ///< with its dashes; empty = none
+    SettingField field;
+    std::uint64_t min = 0; ///< numbers only
+    std::uint64_t max = 0;
+    std::string_view unit;         ///< of numbers: "seconds", "bytes" …
+    std::string_view default_text; ///< as written in TOML; empty texts are ""
+    std::string_view doc;          ///< one sentence for the example file and the README
+    TextRule rule = TextRule::any;
+};
+
+[[nodiscard]] std::span<const Setting> settings() noexcept;
+
+/// A setting of the program this one takes after that is not built here: setting it is a warning that says why.
+struct IgnoredSetting {
+    std::string_view key;         ///< in the file; may be empty
+    std::string_view environment; ///< may be empty; a trailing '*' stands for any rest
+    std::string_view why;
+};
+
+[[nodiscard]] std::span<const IgnoredSetting> ignored_settings() noexcept;
+
+/// The environment variable that names the configuration file.
+inline constexpr std::string_view kConfigPathVariable = "CONFIG_PATH";
+/// The file's name where neither flag nor variable names one.
+inline constexpr std::string_view kConfigFileName = "config.toml";
+
+/// The candidate nearest to `name` by edit distance (insert, delete, replace, swap neighbours), ignoring case; nothing if
+/// none is near enough to be meant. A candidate "table.key" is also compared by its key alone.
+[[nodiscard]] std::string_view
+nearest_name(std::string_view name, std::span<const std::string_view> candidates);
+
+} // namespace shared
