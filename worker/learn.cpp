@@ -22,7 +22,8 @@ constexpr std::uint32_t kNetworkPenaltyMilli = 200;
 /// first · 2^level, capped; raises the level.
 milliseconds next_back_off(AccountRouting& routing, milliseconds first) noexcept
 {
-    const milliseconds wait = std::min(first * (1LL << routing.cooling_level), kBackOffMax);
+    const milliseconds wait =
+        std::min<milliseconds>(first * (1LL << routing.cooling_level), kBackOffMax);
     if (routing.cooling_level < kBackOffLevelMax) ++routing.cooling_level;
     return wait;
 }

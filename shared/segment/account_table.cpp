@@ -155,7 +155,11 @@ AccountCondition condition(const AccountRouting& routing, UnixMillis now) noexce
     case AccountState::disabled:
         return AccountCondition::disabled;
     case AccountState::rejected:
-        return AccountCondition::rejected;
+        // Like a cool-down it ends by itself: then one request probes whether it still holds.
+        if (!routing.cooling_until.is_set() || routing.cooling_until > now) {
+            return AccountCondition::rejected;
+        }
+        break;
     case AccountState::ready:
         break;
     }
