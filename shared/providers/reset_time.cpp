@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 
 namespace shared::providers {
 
@@ -306,6 +307,26 @@ UnixMillis next_midnight_pacific(UnixMillis now) noexcept
     const std::int64_t guess = next_local_midnight + 8 * kHourMs;
     const std::int64_t first = next_local_midnight - pacific_offset(guess);
     return {next_local_midnight - pacific_offset(first)};
+}
+
+std::string format_rfc3339(UnixMillis point)
+{
+    const std::chrono::sys_time<milliseconds> time{milliseconds(point.value)};
+    const auto day = std::chrono::floor<std::chrono::days>(time);
+    const year_month_day date{day};
+    const std::chrono::hh_mm_ss clock{time - day};
+    std::array<char, 32> text{};
+    const int length = std::snprintf(
+        text.data(),
+        text.size(),
+        "%04d-%02u-%02uT%02d:%02d:%02dZ",
+        static_cast<int>(date.year()),
+        static_cast<unsigned>(date.month()),
+        static_cast<unsigned>(date.day()),
+        static_cast<int>(clock.hours().count()),
+        static_cast<int>(clock.minutes().count()),
+        static_cast<int>(clock.seconds().count()));
+    return {text.data(), static_cast<std::size_t>(std::max(length, 0))};
 }
 
 } // namespace shared::providers

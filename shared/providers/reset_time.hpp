@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace shared::providers {
@@ -47,5 +48,8 @@ after(UnixMillis now, std::chrono::milliseconds wait) noexcept;
 /// The next midnight in Los Angeles (Pacific time, daylight saving by the rules in force since 2007). Computed
 /// here because a bare machine has no time zone database.
 [[nodiscard]] UnixMillis next_midnight_pacific(UnixMillis now) noexcept;
+
+/// "2026-01-02T03:04:05Z" (fractions of a second are cut).
+[[nodiscard]] std::string format_rfc3339(UnixMillis point);
 
 } // namespace shared::providers

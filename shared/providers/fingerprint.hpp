@@ -1,0 +1,21 @@
+/// What stands in for a conversation id where the client sends none: the conversation's beginning, which each
+/// later turn repeats.
+#pragma once
+
+#include "shared/http/json_picker.hpp"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace shared::providers {
+
+/// Bytes of the first element that count. A longer one is told apart by its beginning only.
+inline constexpr std::size_t kFingerprintBytesMax = 16 * 1024;
+
+/// The model and the raw text of the first element of the array `list` that was picked from `body`, without its cache
+/// marks (Anthropic clients move them from message to message). Empty if there is no such element.
+[[nodiscard]] std::string
+fingerprint_of(std::string_view model, const http::PickedValue& list, std::string_view body);
+
+} // namespace shared::providers

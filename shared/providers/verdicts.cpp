@@ -1,0 +1,123 @@
+#include "shared/providers/verdicts.hpp"
+
+#include "shared/providers/reset_time.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <string>
+
+namespace shared::providers {
+
+namespace {
+
+char lower(char c) noexcept
+{
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+
+bool same_letter(char a, char b) noexcept
+{
+    return lower(a) == lower(b);
+}
+
+std::string status_reason(unsigned status)
+{
+    return "http_" + std::to_string(status);
+}
+
+} // namespace
+
+Verdict verdict(Outcome outcome, std::string_view reason, UnixMillis until) noexcept
+{
+    Verdict result;
+    result.outcome = outcome;
+    result.until = until;
+    result.reason.assign(reason);
+    return result;
+}
+
+Verdict verdict_of_status(unsigned status) noexcept
+{
+    switch (status) {
+    case 401:
+        return verdict(Outcome::credential_rejected, "http_401");
+    case 402:
+        return verdict(Outcome::account_refused, "http_402");
+    case 403:
+        return verdict(Outcome::account_refused, "http_403");
+    case 408:
+        return verdict(Outcome::upstream_failed, "http_408");
+    case 429:
+        return verdict(Outcome::rate_limited, "http_429");
+    default:
+        break;
+    }
+    if (status >= 500) return verdict(Outcome::upstream_failed, status_reason(status));
+    return {};
+}
+
+bool is_cloudflare_challenge(const http::ResponseHead& response) noexcept
+{
+    if (response.status < 400) return false;
+    if (contains_any_case(response.fields.find("cf-mitigated"), "challenge")) return true;
+    return contains_any_case(response.fields.find("server"), "cloudflare") &&
+           contains_any_case(response.fields.find("content-type"), "text/html");
+}
+
+UnixMillis retry_after_of(const http::ResponseHead& response, UnixMillis now) noexcept
+{
+    const std::string_view value = response.fields.find("retry-after");
+    if (value.empty()) return {};
+    const auto point = parse_retry_after(value, now);
+    return point && *point > now ? *point : UnixMillis{};
+}
+
+std::optional<std::int64_t> token_count(const http::PickedValue& value)
+{
+    const auto count = value.integer();
+    if (!count || *count < 0 || *count > kTokensMax) return std::nullopt;
+    return count;
+}
+
+bool starts_with_any_case(std::string_view text, std::string_view prefix) noexcept
+{
+    return text.size() >= prefix.size() &&
+           std::equal(prefix.begin(), prefix.end(), text.begin(), same_letter);
+}
+
+bool contains_any_case(std::string_view text, std::string_view part) noexcept
+{
+    return std::search(text.begin(), text.end(), part.begin(), part.end(), same_letter) !=
+           text.end();
+}
+
+bool is_at_or_below(std::string_view path, std::string_view prefix) noexcept
+{
+    return path.substr(0, prefix.size()) == prefix &&
+           (path.size() == prefix.size() || path[prefix.size()] == '/');
+}
+
+LocalReply json_reply(unsigned status, const nlohmann::json& body)
+{
+    LocalReply reply;
+    reply.status = status;
+    reply.headers.push_back({"Content-Type", "application/json"});
+    reply.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return reply;
+}
+
+std::int64_t retry_seconds(const PoolError& error) noexcept
+{
+    if (!error.retry_at.is_set()) return 0;
+    const std::int64_t millis = error.retry_at.since(error.now).count();
+    return std::max<std::int64_t>(1, (millis + 999) / 1000);
+}
+
+void add_retry_after(const PoolError& error, LocalReply& reply)
+{
+    const std::int64_t seconds = retry_seconds(error);
+    if (seconds > 0) reply.headers.push_back({"Retry-After", std::to_string(seconds)});
+}
+
+} // namespace shared::providers
