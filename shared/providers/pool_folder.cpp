@@ -157,6 +157,7 @@ private:
         account.warnings = account.credential.warnings;
         const std::string exposed = exposure_warning(account.file, mode);
         if (!exposed.empty()) account.warnings.push_back(exposed);
+        load_.broken.erase(account.id); // another file of this id was broken; this one serves
         load_.accounts.push_back(std::move(account));
     }
 

@@ -1,0 +1,194 @@
+#include "supervisor/check.hpp"
+
+#include "shared/base/read_file.hpp"
+#include "shared/providers/pool_folder.hpp"
+#include "supervisor/data_directories.hpp"
+
+#include <chrono>
+#include <ctime>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+namespace supervisor {
+
+namespace {
+
+/// "2026-07-31 12:00 UTC, in 3 days"
+std::string when(shared::UnixMillis at, shared::UnixMillis now)
+{
+    const std::time_t seconds = at.value / 1000;
+    std::tm parts{};
+    ::gmtime_r(&seconds, &parts);
+    const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(at.since(now)).count();
+    const std::int64_t away = minutes < 0 ? -minutes : minutes;
+    std::string distance = away < 120       ? fmt::format("{} minutes", away)
+                           : away < 48 * 60 ? fmt::format("{} hours", away / 60)
+                                            : fmt::format("{} days", away / 60 / 24);
+    distance = minutes < 0 ? distance + " ago" : "in " + distance;
+    return fmt::format("{:%Y-%m-%d %H:%M} UTC, {}", parts, distance);
+}
+
+/// Enough of an address to know it again: "p***@example.com".
+std::string masked(std::string_view email)
+{
+    const std::size_t at = email.find('@');
+    if (at == std::string_view::npos || at == 0) return "***";
+    std::size_t first = 1; // the whole first character, however many bytes
+    while (first < at && (static_cast<unsigned char>(email[first]) & 0xC0U) == 0x80U)
+        ++first;
+    return shared::printable(email.substr(0, first)) + "***" + shared::printable(email.substr(at));
+}
+
+std::string expiry(const shared::Credential& credential, shared::UnixMillis now)
+{
+    if (credential.kind == shared::CredentialKind::api_key) return "does not expire";
+    if (!credential.expires_at.is_set()) return "expiry unknown";
+    const char* word = credential.expires_at < now ? "token expired " : "token expires ";
+    return word + when(credential.expires_at, now);
+}
+
+/// One run of run_check.
+class Check {
+public:
+    Check(
+        const shared::ProviderRegistry& registry,
+        const CheckInputs& inputs,
+        std::ostream& out,
+        std::ostream& err)
+        : registry_(registry), inputs_(inputs), out_(out), err_(err)
+    {}
+
+    int run()
+    {
+        const shared::ConfigLoad load = shared::load_config(
+            registry_,
+            inputs_.flags,
+            inputs_.environment,
+            inputs_.working_directory,
+            inputs_.cores);
+        for (const shared::Problem& problem : load.problems)
+            report(problem);
+        if (load.config) {
+            print_config(*load.config);
+            print_accounts(*load.config);
+        }
+        if (problems_ == 0)
+            out_ << "ok\n";
+        else
+            out_ << fmt::format("{} problem{}\n", problems_, problems_ == 1 ? "" : "s");
+        return problems_ == 0 ? 0 : 1;
+    }
+
+private:
+    void print_config(const shared::Config& config)
+    {
+        const std::string source = shared::printable(config.source.string());
+        line("configuration", source.empty() ? "no file; flags, environment and defaults" : source);
+        line(
+            "address",
+            fmt::format(
+                "{} ({})",
+                config.listen.text(),
+                config.shared_mode ? "shared mode: nobody is served without a credential"
+                                   : "local mode: this machine only, no credential needed"));
+        line("workers", std::to_string(config.workers));
+        line("pool folder", shared::printable(config.pool_dir.string()));
+        line("database", shared::printable(config.db_path.string()));
+        print_upstreams(config);
+        for (const auto& folder : missing_data_directories(config))
+            line("to be created", shared::printable(folder.string()) + " (by run, mode 0700)");
+        for (const std::string& warning : config.warnings)
+            warn(warning);
+    }
+
+    /// Only those that are not the default: they decide where credentials go.
+    void print_upstreams(const shared::Config& config)
+    {
+        for (const auto& provider : registry_.all()) {
+            for (const shared::UpstreamSpec& spec : provider->upstreams()) {
+                const auto found = config.upstreams.find(spec.key);
+                const auto standard = shared::http::parse_base_url(spec.default_url);
+                if (found == config.upstreams.end() || !standard || found->second == *standard)
+                    continue;
+                const auto& base = found->second;
+                line(
+                    fmt::format("upstream {}", spec.key),
+                    fmt::format(
+                        "{}://{}{}", base.tls ? "https" : "http", base.authority(), base.prefix));
+            }
+        }
+    }
+
+    void print_accounts(const shared::Config& config)
+    {
+        const shared::PoolLoad pool = shared::load_pool(registry_, config.pool_dir);
+        if (pool.fatal) report(*pool.fatal);
+        for (const shared::Problem& problem : pool.problems)
+            report(problem);
+        if (pool.fatal) return;
+        out_ << fmt::format(
+            "\n{} account{}\n", pool.accounts.size(), pool.accounts.size() == 1 ? "" : "s");
+        for (const shared::LoadedAccount& account : pool.accounts)
+            print_account(account);
+        if (pool.accounts.empty() && pool.problems.empty())
+            warn(fmt::format(
+                "{} holds no credential files; see README.md for where each CLI keeps its own",
+                shared::printable(config.pool_dir.string())));
+        out_ << '\n';
+    }
+
+    void print_account(const shared::LoadedAccount& account)
+    {
+        const shared::Credential& credential = account.credential;
+        std::string text = fmt::format("  {}\n    ", account.id);
+        text += credential.kind == shared::CredentialKind::api_key ? "API key" : "login";
+        if (!credential.plan.empty()) text += ", plan " + shared::printable(credential.plan);
+        if (!credential.email.empty()) text += ", " + masked(credential.email);
+        text += ", " + expiry(credential, inputs_.now);
+        const bool renewable =
+            credential.kind == shared::CredentialKind::api_key || !credential.refresh_token.empty();
+        if (!renewable) text += ", cannot be refreshed";
+        if (credential.disabled) text += ", disabled in the file";
+        text += fmt::format("\n    {}\n", shared::printable(account.file.string()));
+        out_ << text;
+        for (const std::string& warning : account.warnings)
+            warn(fmt::format("{}: {}", account.id, warning));
+    }
+
+    void line(std::string_view name, std::string_view value)
+    {
+        out_ << fmt::format("{:<16} {}\n", name, value);
+    }
+
+    void warn(std::string_view text) { err_ << "warning: " << shared::printable(text) << '\n'; }
+
+    void report(const shared::Problem& problem)
+    {
+        ++problems_;
+        err_ << "error: " << shared::printable(problem.text()) << '\n';
+    }
+
+    const shared::ProviderRegistry& registry_;
+    const CheckInputs& inputs_;
+    std::ostream& out_;
+    std::ostream& err_;
+    std::size_t problems_ = 0;
+};
+
+} // namespace
+
+int run_check(
+    const shared::ProviderRegistry& registry,
+    const CheckInputs& inputs,
+    std::ostream& out,
+    std::ostream& err)
+{
+    return Check(registry, inputs, out, err).run();
+}
+
+} // namespace supervisor

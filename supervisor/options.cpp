@@ -1,0 +1,147 @@
+#include "supervisor/options.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace supervisor {
+
+namespace {
+
+/// The program this one takes after has `-listen`; a habit costs nothing to keep.
+std::string known_spelling(std::string_view argument)
+{
+    if (argument == "-listen" || argument.starts_with("-listen="))
+        return "-" + std::string(argument);
+    return std::string(argument);
+}
+
+/// Values that CLI11 fills in; copied into Options where the flag was given.
+struct Values {
+    std::string config;
+    std::string listen;
+    std::string pool_dir;
+    std::string db_path;
+    std::uint32_t workers = 0;
+    bool debug = false;
+};
+
+struct CommonFlags {
+    CLI::Option* config;
+    CLI::Option* listen;
+    CLI::Option* pool_dir;
+    CLI::Option* db_path;
+    CLI::Option* workers;
+    CLI::Option* debug;
+};
+
+CommonFlags add_common(CLI::App& app, Values& values)
+{
+    return {
+        app.add_option("-c,--config", values.config, "Configuration file (default: ./config.toml)")
+            ->type_name("FILE"),
+        app.add_option("-l,--listen", values.listen, "Address and port (default: 127.0.0.1:8989)")
+            ->type_name("HOST:PORT"),
+        app.add_option(
+               "--pool-dir", values.pool_dir, "Folder of the credential files (default: pool)")
+            ->type_name("FOLDER"),
+        app.add_option("--db-path", values.db_path, "Usage database (default: data/proxy.db)")
+            ->type_name("FILE"),
+        app.add_option("--workers", values.workers, "Worker processes (default: cores, at most 4)")
+            ->type_name("N"),
+        app.add_flag("--debug,!--no-debug", values.debug, "Log every decision")};
+}
+
+/// The demo brings its own accounts and data, so that nothing of it can touch the real ones.
+void forbid_in_demo(const CommonFlags& flags)
+{
+    for (const CLI::Option* option : {flags.config, flags.pool_dir, flags.db_path})
+        if (option->count() > 0)
+            throw CLI::ValidationError(
+                option->get_name(), "the demo has its own accounts and data; leave this out");
+}
+
+template <class T>
+void copy_given(const CLI::Option* option, const T& value, std::optional<T>& target)
+{
+    if (option->count() > 0) target = value;
+}
+
+/// Throws CLI::Error.
+void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
+{
+    app.require_subcommand(0, 1);
+    app.fallthrough();
+    app.set_help_flag("-h,--help", "Show this help");
+    app.footer("Settings come from flags, then the environment, then config.toml; see "
+               "etc/config.example.toml.\nSignals to `run`: HUP re-reads the pool folder, TERM "
+               "finishes open "
+               "requests and stops.");
+    Values values;
+    const CommonFlags common = add_common(app, values);
+    bool version = false;
+    app.add_flag("-V,--version", version, "Print the version");
+    app.add_subcommand("run", "Serve (also without a command)");
+    const auto* check = app.add_subcommand("check", "Validate configuration and credential files");
+    const auto* demo = app.add_subcommand("demo", "Serve built-in fake accounts, to look around");
+    const auto* version_command = app.add_subcommand("version", "Print the version");
+    auto* child = app.add_subcommand("child", "One process of the running tree")->group("");
+    child->add_option("--role", options.role)
+        ->required()
+        ->check(CLI::IsMember({"worker", "refresher", "admin"}));
+    child->add_option("--slot", options.child.slot)->required();
+    child->add_option("--generation", options.child.generation)->required();
+    child->add_option("--listener", options.child.listener)->required();
+
+    app.parse(std::move(arguments));
+
+    using Command = Options::Command;
+    if (version || version_command->parsed())
+        options.command = Command::version;
+    else if (check->parsed())
+        options.command = Command::check;
+    else if (demo->parsed())
+        options.command = Command::demo;
+    else if (child->parsed())
+        options.command = Command::child;
+    if (options.command == Command::demo) forbid_in_demo(common);
+    copy_given(common.config, values.config, options.flags.config_path);
+    copy_given(common.listen, values.listen, options.flags.listen);
+    copy_given(common.pool_dir, values.pool_dir, options.flags.pool_dir);
+    copy_given(common.db_path, values.db_path, options.flags.db_path);
+    copy_given(common.workers, values.workers, options.flags.workers);
+    copy_given(common.debug, values.debug, options.flags.debug);
+}
+
+} // namespace
+
+Options parse_options(int argc, const char* const* argv)
+{
+    std::vector<std::string> arguments; // in reverse, as CLI11 takes them
+    for (int i = argc - 1; i > 0; --i)
+        arguments.push_back(known_spelling(argv[i]));
+    const bool is_child = argc > 1 && std::string_view(argv[1]) == "child";
+
+    Options options;
+    CLI::App app(
+        "Reverse proxy that pools accounts of Codex, Claude Code and Gemini CLI", "codex-pool");
+    try {
+        parse(app, std::move(arguments), options);
+    } catch (const CLI::Success& help) {
+        options.command = Options::Command::help_or_error;
+        options.exit_code = app.exit(help, std::cout, std::cerr);
+    } catch (const CLI::Error& error) {
+        app.exit(error, std::cout, std::cerr);
+        options.command = Options::Command::help_or_error;
+        // A child started wrongly would be started wrongly again.
+        options.exit_code = is_child ? shared::kExitFatal : 1;
+    }
+    return options;
+}
+
+} // namespace supervisor
