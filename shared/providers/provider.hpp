@@ -140,6 +140,8 @@ struct Verdict {
     UnixMillis until; ///< authoritative reset, if the answer names one
     FixedString<80>
         reason; ///< e.g. "usage_limit_reached"; from a fixed vocabulary or a status, never body text
+    /// Only this request does not suit the account (a model it lacks): try another, hold nothing against this one.
+    bool about_request = false;
 };
 
 /// One quota window, identified by its length.
