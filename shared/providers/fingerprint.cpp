@@ -49,15 +49,11 @@ void append_without_cache_marks(std::string_view element, std::string& out)
 } // namespace
 
 std::string
-fingerprint_of(std::string_view model, const http::PickedValue& list, std::string_view body)
+fingerprint_of(std::string_view model, const http::PickedValue& first, std::string_view body)
 {
-    if (list.kind != http::JsonKind::array || list.offset >= body.size()) return {};
-    std::string_view rest = body.substr(static_cast<std::size_t>(list.offset));
-    if (rest.front() != '[') return {};
-    rest.remove_prefix(1);
-    const std::size_t first = rest.find_first_not_of(" \t\r\n");
-    if (first == std::string_view::npos || rest[first] == ']') return {};
-    rest = rest.substr(first, kFingerprintBytesMax);
+    if (first.kind == http::JsonKind::absent || first.offset >= body.size()) return {};
+    const std::string_view rest =
+        body.substr(static_cast<std::size_t>(first.offset), kFingerprintBytesMax);
     std::string text(model);
     text += '\n';
     append_without_cache_marks(rest.substr(0, value_length(rest)), text);

@@ -13,9 +13,9 @@ namespace shared::providers {
 /// Bytes of the first element that count. A longer one is told apart by its beginning only.
 inline constexpr std::size_t kFingerprintBytesMax = 16 * 1024;
 
-/// The model and the raw text of the first element of the array `list` that was picked from `body`, without its cache
+/// The model and the raw text of `first`, picked from `body` ("messages[]" with JsonMatch::first), without its cache
 /// marks (Anthropic clients move them from message to message). Empty if there is no such element.
 [[nodiscard]] std::string
-fingerprint_of(std::string_view model, const http::PickedValue& list, std::string_view body);
+fingerprint_of(std::string_view model, const http::PickedValue& first, std::string_view body);
 
 } // namespace shared::providers
