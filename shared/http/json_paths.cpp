@@ -33,6 +33,7 @@ JsonPaths::JsonPaths(std::span<const std::string_view> paths) : path_count_(path
                 node.name = name;
                 node.parent = at;
                 nodes_[at].children.push_back(next);
+                nodes_[at].lengths |= std::uint64_t{1} << length_bit(name.size());
                 longest_name_ = std::max(longest_name_, name.size());
             }
             at = next;
@@ -41,9 +42,9 @@ JsonPaths::JsonPaths(std::span<const std::string_view> paths) : path_count_(path
     }
 }
 
-std::uint16_t JsonPaths::child(std::uint16_t parent, std::string_view name) const noexcept
+std::uint16_t JsonPaths::search(const Node& node, std::string_view name) const noexcept
 {
-    for (const std::uint16_t index : nodes_[parent].children) {
+    for (const std::uint16_t index : node.children) {
         if (nodes_[index].name == name) return index;
     }
     return kNoNode;

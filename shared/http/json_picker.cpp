@@ -72,7 +72,13 @@ void for_each_bit(std::uint64_t mask, F&& f)
 } // namespace
 
 JsonPicker::JsonPicker(const JsonPaths& paths, JsonMatch match)
-    : paths_(&paths), values_(paths.size()), container_depths_(paths.size()), match_(match)
+    : paths_(&paths),
+      values_(paths.size()),
+      container_depths_(paths.size()),
+      all_paths_(
+          paths.size() == JsonPaths::kPathsMax ? ~std::uint64_t{0}
+                                               : (std::uint64_t{1} << paths.size()) - 1),
+      match_(match)
 {}
 
 void JsonPicker::reset()
@@ -134,40 +140,62 @@ const char* JsonPicker::step(const char* p, const char* end)
     while (is_space(*p)) {
         if (++p == end) return p;
     }
-    const char c = *p;
-    const char close = in_array() ? ']' : '}';
     switch (state_) {
     case State::value_or_close:
+        if (*p != ']') return begin_value(p, end);
+        close_container(offset(p) + 1);
+        return p + 1;
     case State::name_or_close:
-        if (c == close) {
-            close_container(offset(p) + 1);
-            return p + 1;
-        }
-        if (state_ == State::name_or_close) return begin_name(p, end);
-        begin_value(p);
+        if (*p != '}') return begin_name(p, end);
+        close_container(offset(p) + 1);
         return p + 1;
     case State::name_quote:
         return begin_name(p, end);
     case State::colon:
-        state_ = c == ':' ? State::value : State::broken;
-        return p + 1;
+        return after_name(p, end);
     case State::after_value:
-        if (c == ',')
-            state_ = in_array() ? State::value : State::name_quote;
-        else if (c == close)
-            close_container(offset(p) + 1);
-        else
-            state_ = State::broken;
-        if (state_ == State::value) member_ = node_;
-        return p + 1;
+        return end_value(p, end);
     default: // value
-        begin_value(p);
-        return p + 1;
+        return begin_value(p, end);
     }
 }
 
+// The next functions go straight on to what usually follows: an event has dozens of members, and a turn
+// of the state machine for each colon and comma would be most of their cost.
+
+const char* JsonPicker::after_name(const char* p, const char* end)
+{
+    if (*p != ':') {
+        state_ = State::broken;
+        return p;
+    }
+    state_ = State::value;
+    ++p;
+    return p < end && !is_space(*p) ? begin_value(p, end) : p;
+}
+
+const char* JsonPicker::end_value(const char* p, const char* end)
+{
+    const bool array = in_array();
+    if (*p == ',') {
+        ++p;
+        if (array) {
+            member_ = node_;
+            state_ = State::value;
+            return p;
+        }
+        state_ = State::name_quote;
+        return p < end && *p == '"' ? begin_name(p, end) : p;
+    }
+    if (*p == (array ? ']' : '}'))
+        close_container(offset(p) + 1);
+    else
+        state_ = State::broken;
+    return p + 1;
+}
+
 /// `p` is at the first byte of a value; member_ tells its node.
-void JsonPicker::begin_value(const char* p)
+const char* JsonPicker::begin_value(const char* p, const char* end)
 {
     targets_ = 0;
     if (member_ != kNoNode) {
@@ -177,16 +205,23 @@ void JsonPicker::begin_value(const char* p)
     value_offset_ = offset(p);
     scratch_.clear();
     truncated_ = false;
-    const char c = *p;
+    const char c = *p++;
     if (c == '"') {
         state_ = targets_ != 0 ? State::string_kept : State::string_skipped;
-    } else if (c == '{' || c == '[') {
-        open_container(c == '[');
-    } else {
-        scalar_kind_ = kind_of(c);
-        state_ = scalar_kind_ != JsonKind::absent ? State::scalar : State::broken;
-        if (targets_ != 0) scratch_ = c;
+        return targets_ != 0 ? keep_string(p, end) : skip_string(p, end);
     }
+    if (c == '{' || c == '[') {
+        open_container(c == '[');
+        return p;
+    }
+    scalar_kind_ = kind_of(c);
+    if (scalar_kind_ == JsonKind::absent) {
+        state_ = State::broken;
+        return p;
+    }
+    state_ = State::scalar;
+    if (targets_ != 0) scratch_ = c;
+    return read_scalar(p, end);
 }
 
 void JsonPicker::open_container(bool is_array)
@@ -242,11 +277,9 @@ void JsonPicker::close_container(std::uint64_t end_offset)
 
 void JsonPicker::value_done()
 {
-    const std::uint64_t all =
-        paths_->size() == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << paths_->size()) - 1;
     if (depth_ == 0)
         state_ = State::done;
-    else if (match_ == JsonMatch::first && found_ == all)
+    else if (match_ == JsonMatch::first && found_ == all_paths_)
         state_ = State::satisfied;
     else
         state_ = State::after_value;
@@ -263,7 +296,8 @@ const char* JsonPicker::begin_name(const char* p, const char* end)
     if (stop < end && *stop == '"') {
         member_ = paths_->child(node_, {p, static_cast<std::size_t>(stop - p)});
         state_ = State::colon;
-        return stop + 1;
+        p = stop + 1;
+        return p < end && *p == ':' ? after_name(p, end) : p;
     }
     scratch_.clear();
     truncated_ = false;

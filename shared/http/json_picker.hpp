@@ -37,13 +37,27 @@ private:
     struct Node {
         std::string name;
         std::uint16_t parent = 0;
+        std::uint64_t lengths = 0;  ///< bit n (the last one: and above): a child's name has n bytes
         std::uint64_t own = 0;      ///< paths that end here
         std::uint64_t elements = 0; ///< paths that end here with "[]"
         std::uint64_t below = 0;    ///< paths that go on through a member
         std::vector<std::uint16_t> children;
     };
 
-    [[nodiscard]] std::uint16_t child(std::uint16_t parent, std::string_view name) const noexcept;
+    /// The child called `name`, or kNoNode. Most names of a document fail at their length.
+    [[nodiscard]] std::uint16_t child(std::uint16_t parent, std::string_view name) const noexcept
+    {
+        const Node& node = nodes_[parent];
+        if (((node.lengths >> length_bit(name.size())) & 1U) == 0) return kNoNode;
+        return search(node, name);
+    }
+
+    [[nodiscard]] std::uint16_t search(const Node& node, std::string_view name) const noexcept;
+
+    [[nodiscard]] static unsigned length_bit(std::size_t length) noexcept
+    {
+        return length < 63 ? static_cast<unsigned>(length) : 63U;
+    }
 
     std::vector<Node> nodes_;
     std::size_t path_count_ = 0;
@@ -131,7 +145,9 @@ private:
     static constexpr std::uint32_t kReplacement = 0xFFFD; ///< for half a surrogate pair
 
     const char* step(const char* p, const char* end);
-    void begin_value(const char* p);
+    const char* begin_value(const char* p, const char* end);
+    const char* end_value(const char* p, const char* end);
+    const char* after_name(const char* p, const char* end);
     void open_container(bool is_array);
     void close_container(std::uint64_t end_offset);
     const char* begin_name(const char* p, const char* end);
@@ -185,6 +201,7 @@ private:
     std::uint16_t node_ = 0;   ///< of the innermost container being walked
     std::uint16_t member_ = 0; ///< of the value being read, or kNoNode
 
+    std::uint64_t all_paths_; ///< found_ when every path was found
     JsonMatch match_;
     State state_ = State::value;
     JsonKind scalar_kind_ = JsonKind::absent;
