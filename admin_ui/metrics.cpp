@@ -1,0 +1,189 @@
+#include "admin_ui/metrics.hpp"
+
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace admin_ui {
+namespace {
+
+using shared::AccountCondition;
+
+std::string escape_label(std::string_view value)
+{
+    std::string out;
+    for (const char c : value) {
+        if (c == '\n') {
+            out += "\\n";
+            continue;
+        }
+        if (c == '\\' || c == '"') out += '\\';
+        out += c;
+    }
+    return out;
+}
+
+/// Writes one metric after the other; a family's HELP and TYPE come once, before its samples.
+class Exposition {
+public:
+    void family(std::string_view name, std::string_view type, std::string_view help)
+    {
+        name_ = name;
+        out_ += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+    }
+
+    template <class Value>
+    void
+    sample(std::initializer_list<std::pair<std::string_view, std::string_view>> labels, Value value)
+    {
+        out_ += name_;
+        char separator = '{';
+        for (const auto& [label, text] : labels) {
+            out_ += fmt::format("{}{}=\"{}\"", separator, label, escape_label(text));
+            separator = ',';
+        }
+        if (separator == ',') out_ += '}';
+        out_ += fmt::format(" {}\n", value);
+    }
+
+    [[nodiscard]] std::string take() { return std::move(out_); }
+
+private:
+    std::string_view name_;
+    std::string out_;
+};
+
+void write_requests(Exposition& out, const PoolView& pool)
+{
+    constexpr std::array<std::string_view, 6> kClasses{"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+    out.family("codexpool_requests_total", "counter", "Requests answered, by class of status.");
+    for (std::size_t i = 0; i < kClasses.size(); ++i)
+        out.sample({{"status", kClasses[i]}}, pool.by_status_class[i]);
+    out.family("codexpool_retries_total", "counter", "Further attempts after a failed one.");
+    out.sample({}, pool.retries);
+    out.family("codexpool_websockets_total", "counter", "WebSocket connections relayed.");
+    out.sample({}, pool.websockets);
+    out.family("codexpool_upstream_connects_total", "counter", "New connections to upstreams.");
+    out.sample({}, pool.upstream_connects);
+    out.family(
+        "codexpool_upstream_reuses_total", "counter", "Requests sent over a kept connection.");
+    out.sample({}, pool.upstream_reuses);
+}
+
+void write_account_totals(Exposition& out, const PoolView& pool)
+{
+    out.family(
+        "codexpool_account_requests_total",
+        "counter",
+        "Finished requests per account since the database began.");
+    for (const AccountView& account : pool.accounts)
+        out.sample({{"account", account.identity.id.view()}}, account.totals.requests);
+    out.family(
+        "codexpool_account_failed_requests_total",
+        "counter",
+        "Those of them that did not end well.");
+    for (const AccountView& account : pool.accounts)
+        out.sample({{"account", account.identity.id.view()}}, account.totals.failed_requests);
+    out.family(
+        "codexpool_account_tokens_total",
+        "counter",
+        "Tokens per account. input includes cached_input and cache_creation; output includes "
+        "reasoning.");
+    for (const AccountView& account : pool.accounts) {
+        const std::string_view id = account.identity.id.view();
+        out.sample({{"account", id}, {"kind", "input"}}, account.totals.input);
+        out.sample({{"account", id}, {"kind", "cached_input"}}, account.totals.cached_input);
+        out.sample({{"account", id}, {"kind", "cache_creation"}}, account.totals.cache_creation);
+        out.sample({{"account", id}, {"kind", "output"}}, account.totals.output);
+        out.sample({{"account", id}, {"kind", "reasoning"}}, account.totals.reasoning);
+    }
+}
+
+void write_account_state(Exposition& out, const PoolView& pool)
+{
+    out.family("codexpool_account_in_flight", "gauge", "Requests now running on the account.");
+    for (const AccountView& account : pool.accounts)
+        out.sample({{"account", account.identity.id.view()}}, account.in_flight);
+    out.family("codexpool_account_condition", "gauge", "1 for what the account is now, else 0.");
+    for (const AccountView& account : pool.accounts) {
+        for (const AccountCondition condition :
+             {AccountCondition::ready,
+              AccountCondition::cooling,
+              AccountCondition::exhausted,
+              AccountCondition::rejected,
+              AccountCondition::disabled,
+              AccountCondition::removed}) {
+            out.sample(
+                {{"account", account.identity.id.view()},
+                 {"condition", shared::to_string(condition)}},
+                account.condition == condition ? 1 : 0);
+        }
+    }
+    out.family(
+        "codexpool_account_window_used_ratio",
+        "gauge",
+        "Used share of a quota window (short: hours, long: a week); absent if unknown.");
+    for (const AccountView& account : pool.accounts) {
+        const std::string_view id = account.identity.id.view();
+        if (account.short_used.is_known())
+            out.sample({{"account", id}, {"window", "short"}}, account.short_used.fraction());
+        if (account.long_used.is_known())
+            out.sample({{"account", id}, {"window", "long"}}, account.long_used.fraction());
+    }
+    out.family(
+        "codexpool_account_token_expires_timestamp_seconds",
+        "gauge",
+        "When the access token expires; absent if unknown.");
+    for (const AccountView& account : pool.accounts) {
+        if (!account.identity.expires_at.is_set()) continue;
+        out.sample(
+            {{"account", account.identity.id.view()}}, account.identity.expires_at.value / 1000);
+    }
+}
+
+void write_processes(Exposition& out, const PoolView& pool)
+{
+    out.family(
+        "codexpool_worker_restarts_total", "counter", "Workers that died and were replaced.");
+    out.sample({}, pool.worker_restarts);
+    out.family("codexpool_worker_connections", "gauge", "Client connections open in the worker.");
+    for (const WorkerView& worker : pool.workers)
+        out.sample({{"slot", std::to_string(worker.slot)}}, worker.open_connections);
+    out.family("codexpool_worker_running_requests", "gauge", "Requests running in the worker.");
+    for (const WorkerView& worker : pool.workers)
+        out.sample({{"slot", std::to_string(worker.slot)}}, worker.running_requests);
+    out.family("codexpool_usage_rows_waiting", "gauge", "Usage rows not yet in the database.");
+    out.sample({}, pool.rows_waiting);
+    out.family(
+        "codexpool_usage_rows_folded_total",
+        "counter",
+        "Usage rows kept only as sums because the disk refused them.");
+    out.sample({}, pool.rows_folded);
+    out.family("codexpool_pins", "gauge", "Conversations pinned to an account.");
+    out.sample({}, pool.pins);
+    out.family(
+        "codexpool_pins_moved_total", "counter", "Conversations that had to change their account.");
+    out.sample({}, pool.pins_moved);
+    out.family("codexpool_broken_files", "gauge", "Credential files that cannot be used.");
+    out.sample({}, pool.info.broken_files);
+    out.family("codexpool_uptime_seconds", "gauge", "Time since the supervisor started.");
+    out.sample({}, pool.uptime_seconds());
+    out.family("codexpool_build_info", "gauge", "Always 1; the version is in the label.");
+    out.sample({{"version", CODEX_POOL_VERSION}}, 1);
+}
+
+} // namespace
+
+std::string metrics_text(const PoolView& pool)
+{
+    Exposition out;
+    write_requests(out, pool);
+    write_account_totals(out, pool);
+    write_account_state(out, pool);
+    write_processes(out, pool);
+    return out.take();
+}
+
+} // namespace admin_ui

@@ -1,0 +1,120 @@
+/// One look at the whole pool, as plain values: what pages, JSON and metrics are made from.
+#pragma once
+
+#include "shared/segment/account_table.hpp"
+#include "shared/segment/layout.hpp"
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace admin_ui {
+
+/// What requests cost. `input` includes cached input and cache creation, `output` includes reasoning.
+struct TokenSums {
+    std::int64_t requests = 0;
+    std::int64_t failed_requests = 0;
+    std::int64_t input = 0;
+    std::int64_t cached_input = 0;
+    std::int64_t cache_creation = 0;
+    std::int64_t output = 0;
+    std::int64_t reasoning = 0;
+    shared::UnixMillis last_used;
+
+    /// What was not served from a cache.
+    [[nodiscard]] std::int64_t billable() const noexcept { return input - cached_input + output; }
+};
+
+/// One account's share of one model, from the database.
+struct ModelSums {
+    std::string account;
+    std::string model;
+    TokenSums sums;
+};
+
+struct AccountView {
+    shared::AccountIdentity identity;
+    shared::AccountRouting routing;
+    std::uint32_t in_flight = 0;
+    shared::AccountCondition condition = shared::AccountCondition::ready;
+    shared::UnixMillis until; ///< when it can serve again, where that is known
+    double penalty = 0;       ///< lowers its score
+    shared::UsedShare short_used;
+    shared::UsedShare long_used;
+    bool token_expired = false;
+    TokenSums totals;
+    std::vector<ModelSums> models;
+
+    /// "codex"
+    [[nodiscard]] std::string_view provider() const noexcept
+    {
+        const std::string_view id = identity.id.view();
+        return id.substr(0, id.find(':'));
+    }
+};
+
+struct WorkerView {
+    std::uint16_t slot = 0;
+    std::int32_t pid = 0;
+    std::uint16_t listener = 0;
+    std::uint32_t generation = 0;
+    shared::SlotState state = shared::SlotState::free;
+    std::uint32_t open_connections = 0;
+    std::uint32_t running_requests = 0;
+    std::int64_t silent_ms = 0; ///< since its last sign of life
+};
+
+struct PoolView {
+    shared::UnixMillis now;
+    shared::UnixMillis started_at;
+    shared::PoolInfo info;
+    std::vector<AccountView> accounts;
+    std::vector<WorkerView> workers;
+    /// Of all workers since the start.
+    std::uint64_t requests = 0;
+    std::array<std::uint64_t, 6> by_status_class{};
+    std::uint64_t retries = 0;
+    std::uint64_t websockets = 0;
+    std::uint64_t upstream_connects = 0;
+    std::uint64_t upstream_reuses = 0;
+    std::uint64_t pins_moved = 0;
+    std::uint64_t worker_restarts = 0;
+    std::uint64_t rows_waiting = 0;
+    std::uint64_t rows_folded = 0;
+    std::size_t pins = 0;
+
+    [[nodiscard]] std::int64_t uptime_seconds() const noexcept
+    {
+        return (now.value - started_at.value) / 1000;
+    }
+
+    [[nodiscard]] std::size_t count(shared::AccountCondition condition) const noexcept;
+    [[nodiscard]] std::uint32_t in_flight() const noexcept;
+};
+
+[[nodiscard]] PoolView
+observe(shared::Segment& segment, shared::UnixMillis now, std::int64_t monotonic_us);
+
+/// Gives each account its models, largest first.
+void add_models(PoolView& pool, const std::vector<ModelSums>& sums);
+
+[[nodiscard]] std::string_view to_string(shared::SlotState state) noexcept;
+
+/// The state of the pool in one word (ok, degraded, exhausted, empty) and in one sentence.
+struct Verdict {
+    std::string_view word;
+    std::string sentence;
+};
+
+[[nodiscard]] Verdict verdict(const PoolView& pool);
+
+/// "2026-11-22T10:00:00Z"; empty if unset.
+[[nodiscard]] std::string iso_time(shared::UnixMillis at);
+/// "in 2 h 5 min", "3 min ago", "never".
+[[nodiscard]] std::string relative_time(shared::UnixMillis at, shared::UnixMillis now);
+/// "1 d 4 h", "12 min", "8 s"
+[[nodiscard]] std::string duration_text(std::int64_t seconds);
+
+} // namespace admin_ui

@@ -1,0 +1,245 @@
+#include "admin_ui/routes.hpp"
+
+#include "admin_ui/metrics.hpp"
+#include "admin_ui/pages.hpp"
+#include "admin_ui/views.hpp"
+#include "shared/base/log.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+namespace admin_ui {
+namespace {
+
+constexpr const char* kJson = "application/json";
+constexpr const char* kHtml = "text/html; charset=utf-8";
+constexpr const char* kText = "text/plain; charset=utf-8";
+constexpr std::size_t kRequestsDefault = 100;
+constexpr std::size_t kRequestsOnPage = 25;
+constexpr std::int64_t kDayMs = 24LL * 3600 * 1000;
+
+/// Nothing but our own origin, no inline scripts or styles, never inside a frame.
+constexpr const char* kContentSecurityPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+PageResponse response(unsigned status, const char* content_type, std::string body)
+{
+    PageResponse made;
+    made.status = status;
+    made.headers = {
+        {"Content-Type", content_type},
+        {"Cache-Control", "no-store"},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Content-Security-Policy", kContentSecurityPolicy},
+        {"Referrer-Policy", "no-referrer"},
+        {"X-Frame-Options", "DENY"}};
+    made.body = std::move(body);
+    return made;
+}
+
+/// The value of a query parameter; empty if absent.
+std::string_view parameter(std::string_view query, std::string_view name)
+{
+    while (!query.empty()) {
+        const std::size_t end = std::min(query.find('&'), query.size());
+        const std::string_view pair = query.substr(0, end);
+        const std::size_t equals = std::min(pair.find('='), pair.size());
+        if (pair.substr(0, equals) == name) return pair.substr(std::min(equals + 1, pair.size()));
+        query.remove_prefix(std::min(end + 1, query.size()));
+    }
+    return {};
+}
+
+bool wants_json(const PageRequest& request)
+{
+    if (parameter(request.query, "format") == "json") return true;
+    const bool json = request.accept.find("application/json") != std::string::npos;
+    return json && request.accept.find("text/html") == std::string::npos;
+}
+
+bool wants_html(const PageRequest& request)
+{
+    return request.accept.find("text/html") != std::string::npos;
+}
+
+/// Whether a page of another origin made the browser send this.
+bool is_cross_site(const PageRequest& request)
+{
+    const std::string& site = request.fetch_site;
+    if (!site.empty() && site != "same-origin" && site != "none") return true;
+    if (request.origin.empty()) return false;
+    const std::size_t scheme = request.origin.find("://");
+    return scheme == std::string::npos || request.origin.substr(scheme + 3) != request.host;
+}
+
+PageResponse method_not_allowed(const PageRequest& request, const char* allow)
+{
+    PageResponse made = error_response(
+        request, 405, "This path takes " + std::string(allow) + ", not " + request.method + '.');
+    made.headers.push_back({"Allow", allow});
+    return made;
+}
+
+PageResponse asset_response(const PageRequest& request, std::string_view name)
+{
+    const std::optional<Asset> asset = find_asset(name);
+    if (!asset) return error_response(request, 404, "There is no such file.");
+    PageResponse made = response(200, "", std::string(asset->bytes));
+    made.headers[0].value = asset->content_type;
+    // Pages name assets with their version; without one the browser asks each time.
+    const bool versioned = !parameter(request.query, "v").empty();
+    made.headers[1].value = versioned ? "public, max-age=31536000, immutable" : "public, no-cache";
+    made.headers.push_back({"ETag", asset->etag});
+    const bool known = request.if_none_match == "*" ||
+                       request.if_none_match.find(asset->etag) != std::string::npos;
+    if (known) {
+        made.status = 304;
+        made.body.clear();
+    }
+    return made;
+}
+
+struct Rule {
+    std::string_view path;
+    bool post = false;
+};
+
+constexpr std::array kPages{
+    Rule{"/"},
+    Rule{"/status"},
+    Rule{"/metrics"},
+    Rule{"/favicon.ico"},
+    Rule{"/admin/accounts"},
+    Rule{"/admin/requests"},
+    Rule{"/admin/reload", true}};
+
+} // namespace
+
+PageResponse error_response(const PageRequest& request, unsigned status, std::string_view message)
+{
+    if (!wants_html(request)) return response(status, kJson, error_json(message));
+    std::string_view title = "Something went wrong";
+    if (status == 404) title = "Not found";
+    if (status == 405) title = "Not allowed";
+    if (status == 403) title = "Refused";
+    return response(status, kHtml, error_page(title, message));
+}
+
+Routes::Routes(shared::Segment& segment, UsageQuery& usage, SiteSettings settings)
+    : segment_(segment), usage_(usage), settings_(std::move(settings))
+{}
+
+PageResponse
+Routes::answer(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us)
+{
+    constexpr std::string_view kStatic = "/static/";
+    std::string_view path = request.path;
+    if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+    const bool is_static = path.starts_with(kStatic);
+    const auto* const rule = std::find_if(
+        kPages.begin(), kPages.end(), [path](const Rule& r) { return r.path == path; });
+    if (rule == kPages.end() && !is_static) {
+        return error_response(request, 404, "There is no such page.");
+    }
+    const bool post = rule != kPages.end() && rule->post;
+    const bool reads = request.method == "GET" || request.method == "HEAD";
+    if (post && request.method != "POST") return method_not_allowed(request, "POST");
+    if (!post && !reads) return method_not_allowed(request, "GET, HEAD");
+    if (is_static) return asset_response(request, path.substr(kStatic.size()));
+    if (post) {
+        if (is_cross_site(request)) {
+            return error_response(request, 403, "Another site may not ask for this.");
+        }
+        PageResponse later;
+        later.reload = true;
+        return later;
+    }
+    PageRequest plain = request;
+    plain.path = path;
+    return page(plain, now, monotonic_us);
+}
+
+PageResponse
+Routes::page(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us)
+{
+    if (request.path == "/favicon.ico") return asset_response(request, "favicon.svg");
+    if (request.path == "/" && settings_.shared_mode) {
+        return response(200, kHtml, shared_page(settings_.friend_name, settings_.friend_tagline));
+    }
+    if (request.path == "/admin/requests") return requests(request);
+    PoolView pool = observe(segment_, now, monotonic_us);
+    if (request.path == "/metrics") return response(200, kMetricsContentType, metrics_text(pool));
+    if (request.path == "/") {
+        const std::string address =
+            client_address(request.host, settings_.public_url, settings_.listen);
+        return response(200, kHtml, landing_page(pool, address));
+    }
+    if (const auto models = usage_.model_sums(); models.has_value()) {
+        add_models(pool, *models);
+    } else {
+        shared::log::warn("event=history_unreadable {}", models.error().text());
+    }
+    if (request.path == "/admin/accounts") return response(200, kJson, accounts_json(pool));
+    return status(request, std::move(pool));
+}
+
+PageResponse Routes::status(const PageRequest& request, PoolView pool)
+{
+    if (wants_json(request)) {
+        return response(200, kJson, status_json(pool, settings_.shared_mode ? "shared" : "local"));
+    }
+    History history;
+    if (auto recent = usage_.recent_requests(kRequestsOnPage); recent.has_value()) {
+        history.requests = std::move(*recent);
+    } else {
+        history.problem = recent.error().text();
+    }
+    if (auto hours = usage_.hours({pool.now.value - kDayMs}); hours.has_value()) {
+        history.hours = std::move(*hours);
+    }
+    PageResponse made = response(200, kHtml, status_page(pool, history));
+    made.headers.push_back({"Vary", "Accept"});
+    return made;
+}
+
+PageResponse Routes::requests(const PageRequest& request)
+{
+    std::size_t limit = kRequestsDefault;
+    if (const std::string_view text = parameter(request.query, "limit"); !text.empty()) {
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+        if (error != std::errc() || end != text.data() + text.size() || limit == 0) {
+            return error_response(
+                request,
+                400,
+                "limit must be a number from 1 to " + std::to_string(kRequestEntriesMax) + '.');
+        }
+    }
+    const auto recent = usage_.recent_requests(std::min(limit, kRequestEntriesMax));
+    if (!recent.has_value()) return error_response(request, 503, recent.error().text());
+    return response(200, kJson, requests_json(*recent));
+}
+
+PageResponse Routes::reload_response(const PageRequest& request, std::uint64_t broken_files)
+{
+    const shared::PoolInfo info =
+        segment_.info.with_lock([](shared::PoolInfo& current) { return current; });
+    if (wants_json(request)) return response(200, kJson, reload_json(info, broken_files));
+    if (broken_files == 0) return response(200, kText, "ok\n");
+    std::string text = "ok, but " + std::to_string(broken_files) +
+                       (broken_files == 1 ? " file is" : " files are") + " not in service:\n";
+    for (const std::string& line : problem_lines(info))
+        text += line + '\n';
+    return response(200, kText, text);
+}
+
+PageResponse Routes::reload_failed(const PageRequest& request)
+{
+    return error_response(
+        request, 504, "The pool folder was not read in time; look at the log, then try again.");
+}
+
+} // namespace admin_ui

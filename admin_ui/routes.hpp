@@ -1,0 +1,76 @@
+/// What the admin child answers: one function from a request and the pool's state to a response. No sockets.
+///
+/// Requests come only from our own workers, whose route table has already decided who may ask what.
+#pragma once
+
+#include "admin_ui/pool_view.hpp"
+#include "admin_ui/usage_query.hpp"
+#include "shared/http/head.hpp"
+#include "shared/segment/layout.hpp"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace admin_ui {
+
+/// The parts of a request that matter here.
+struct PageRequest {
+    std::string method = "GET";
+    std::string path = "/";
+    std::string query;
+    std::string host;
+    std::string accept;
+    std::string origin;        ///< Origin header
+    std::string fetch_site;    ///< Sec-Fetch-Site header
+    std::string if_none_match; ///< If-None-Match header
+};
+
+struct PageResponse {
+    unsigned status = 200;
+    std::vector<shared::http::Header> headers; ///< Content-Type and the safety headers included
+    std::string body;
+    bool reload = false; ///< the answer is not this: reload first, then ask reload_response()
+};
+
+/// What the routes need to know of the configuration.
+struct SiteSettings {
+    bool shared_mode = false;
+    std::string public_url;
+    std::string listen; ///< host:port
+    std::string friend_name;
+    std::string friend_tagline;
+};
+
+class Routes {
+public:
+    /// All references outlive the routes.
+    Routes(shared::Segment& segment, UsageQuery& usage, SiteSettings settings);
+
+    [[nodiscard]] PageResponse
+    answer(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us);
+
+    /// The answer to `POST /admin/reload` once the refresher is done.
+    [[nodiscard]] PageResponse
+    reload_response(const PageRequest& request, std::uint64_t broken_files);
+
+    /// The same when it did not answer in time.
+    [[nodiscard]] static PageResponse reload_failed(const PageRequest& request);
+
+private:
+    [[nodiscard]] PageResponse
+    page(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us);
+    [[nodiscard]] PageResponse status(const PageRequest& request, PoolView pool);
+    [[nodiscard]] PageResponse requests(const PageRequest& request);
+
+    shared::Segment& segment_;
+    UsageQuery& usage_;
+    SiteSettings settings_;
+};
+
+/// A plain error in the form the client asked for.
+[[nodiscard]] PageResponse
+error_response(const PageRequest& request, unsigned status, std::string_view message);
+
+} // namespace admin_ui
