@@ -149,7 +149,10 @@ public:
     }
 
     void read_event(std::span<const http::PickedValue> values, UnixMillis now, ResponseFacts& facts)
-        const override;
+        const override
+    {
+        providers::claude::read_event(values, now, facts);
+    }
 
     [[nodiscard]] LocalReply
     error_reply(const PoolError& error, const http::RequestHead& /*request*/) const override
