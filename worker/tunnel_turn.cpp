@@ -1,0 +1,179 @@
+#include "worker/tunnel_turn.hpp"
+
+#include "shared/base/clock.hpp"
+#include "shared/base/log.hpp"
+#include "shared/segment/account_table.hpp"
+#include "worker/learn.hpp"
+
+#include <array>
+
+namespace worker {
+
+using shared::AccountRecord;
+using shared::Outcome;
+using shared::RequestOutcome;
+using shared::UnixMillis;
+
+TunnelTurns::TunnelTurns(WorkerState& state, const TunnelStart& start)
+    : state_(state),
+      start_(start),
+      provider_(*start.provider),
+      picker_(provider_.event_paths()),
+      pin_(start.pin)
+{}
+
+TunnelTurns::~TunnelTurns()
+{
+    end(RequestOutcome::upstream_cut);
+}
+
+void TunnelTurns::client_message(std::string_view json)
+{
+    const shared::RequestFacts facts = provider_.inspect_message(json);
+    if (!facts.stream) return;
+    end(RequestOutcome::completed); // the client goes on without having waited for a terminal event
+    begin(facts);
+}
+
+void TunnelTurns::begin(const shared::RequestFacts& facts)
+{
+    const UnixMillis now = shared::now_unix();
+    shared::UsageEntry entry = start_.first;
+    entry.request_id = state_.ids.next();
+    entry.started_at = now;
+    entry.model = facts.model;
+    entry.account = {};
+    entry.status = 200;
+    entry.websocket = 1;
+    facts_ = {};
+    begun_us_ = shared::now_monotonic_us();
+    if (!facts.conversation_id.empty()) {
+        const auto provider = static_cast<std::uint8_t>(provider_.id());
+        pin_ = shared::pin_key(entry.user.view(), provider, facts.conversation_id);
+    }
+    auto row = shared::RunningRequest::begin(state_.segment, state_.slot, entry);
+    if (row) row_.emplace(std::move(*row)); // else: too many run; this one is relayed uncounted
+    if (row_) row_->assign(start_.first.account);
+    state_.row().counters.requests.fetch_add(1, std::memory_order_relaxed);
+}
+
+void TunnelTurns::upstream_payload(std::string_view bytes)
+{
+    picker_.feed(bytes);
+}
+
+MessageFate TunnelTurns::upstream_message_end()
+{
+    const UnixMillis now = shared::now_unix();
+    const bool failed_before = facts_.failure.has_value();
+    provider_.read_event(picker_.values(), now, facts_);
+    picker_.reset();
+    if (!facts_.quota.empty()) {
+        state_.segment.accounts[start_.first.account.value].with_lock([&](AccountRecord& record) {
+            learn_quota(record.routing, facts_.quota, shared::EvidenceSource::stream, now);
+        });
+        facts_.quota = {};
+    }
+    note_usage();
+    if (facts_.failure && !failed_before) {
+        const MessageFate fate = after_failure(*facts_.failure, now);
+        if (fate != MessageFate::relay)
+            finish(RequestOutcome::refused, 429);
+        else if (facts_.terminal)
+            finish(RequestOutcome::completed, 502);
+        return fate;
+    }
+    if (facts_.terminal) {
+        if (row_ && !facts_.failure) {
+            if (pin_) shared::set_pin(state_.segment, *pin_, start_.first.account, now);
+            state_.segment.accounts[start_.first.account.value].with_lock(
+                [&](AccountRecord& record) {
+                    learn_verdict(record.routing, shared::Verdict(), now);
+                });
+        }
+        finish(RequestOutcome::completed, 200);
+        facts_ = {};
+    }
+    return MessageFate::relay;
+}
+
+MessageFate TunnelTurns::after_failure(const shared::Verdict& verdict, UnixMillis now)
+{
+    if (verdict.outcome == Outcome::served) return MessageFate::relay; // the client's own business
+    state_.segment.accounts[start_.first.account.value].with_lock(
+        [&](AccountRecord& record) { learn_verdict(record.routing, verdict, now); });
+    if (verdict.outcome == Outcome::credential_rejected && state_.on_account_rejected) {
+        state_.on_account_rejected(start_.first.account);
+    }
+    // A transient fault: the client reconnects by itself, and its next upgrade looks anew.
+    if (verdict.outcome == Outcome::upstream_failed || facts_.generated) return MessageFate::relay;
+    return another_can_serve(now) ? MessageFate::start_over : MessageFate::exhausted;
+}
+
+bool TunnelTurns::another_can_serve(UnixMillis now)
+{
+    state_.accounts.candidates(provider_.id(), state_.candidates);
+    const std::array tried{start_.first.account};
+    SelectionQuery query;
+    query.provider = provider_.id();
+    query.legs = start_.legs;
+    query.websocket = true;
+    query.tried = tried;
+    query.now = now;
+    const Selection selection = select_account(query, state_.candidates);
+    retry_at_ = selection.retry_at;
+    return selection.account.is_set();
+}
+
+void TunnelTurns::note_usage()
+{
+    if (!row_) return;
+    shared::UsageEntry& entry = row_->entry();
+    entry.input = facts_.usage.input.value;
+    entry.cached_input = facts_.usage.cached_input.value;
+    entry.cache_creation = facts_.usage.cache_creation.value;
+    entry.output = facts_.usage.output.value;
+    entry.reasoning = facts_.usage.reasoning.value;
+    if (!facts_.model.empty()) entry.model = facts_.model;
+    if (entry.first_byte_ms == 0) {
+        entry.first_byte_ms =
+            static_cast<std::uint32_t>((shared::now_monotonic_us() - begun_us_) / 1000);
+    }
+}
+
+void TunnelTurns::end(RequestOutcome outcome)
+{
+    finish(outcome, 200);
+}
+
+void TunnelTurns::finish(RequestOutcome outcome, std::uint16_t status)
+{
+    if (!row_) return;
+    shared::UsageEntry& entry = row_->entry();
+    entry.status = status;
+    entry.duration_ms = static_cast<std::uint32_t>((shared::now_monotonic_us() - begun_us_) / 1000);
+    log_turn(entry);
+    row_->finish(outcome, shared::now_unix());
+    row_.reset();
+}
+
+void TunnelTurns::log_turn(const shared::UsageEntry& entry) const
+{
+    shared::log::info(
+        "event=request id={} user={} provider={} model={} account={} status={} websocket=1 "
+        "input={} cached={} "
+        "output={} first_byte_ms={} total_ms={}",
+        std::string_view(entry.request_id.data(), entry.request_id.size()),
+        entry.user.view(),
+        provider_.name(),
+        entry.model.view(),
+        state_.accounts.get(start_.first.account).id,
+        entry.status,
+        entry.input,
+        entry.cached_input,
+        entry.output,
+        entry.first_byte_ms,
+        entry.duration_ms);
+}
+
+} // namespace worker
