@@ -7,6 +7,7 @@
 #include <cstring>
 #include <system_error>
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -55,7 +56,7 @@ shared::Result<void> create_data_directories(const shared::Config& config)
                 "(POOL_USERS_PATH)"};
     }
     const std::filesystem::path data = config.db_path.parent_path();
-    if (::access(data.c_str(), W_OK | X_OK) != 0)
+    if (::faccessat(AT_FDCWD, data.c_str(), W_OK | X_OK, AT_EACCESS) != 0)
         return shared::Problem{
             shared::printable(data.string()),
             fmt::format("the data folder cannot be written: {}", std::strerror(errno)),

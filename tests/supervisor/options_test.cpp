@@ -1,0 +1,177 @@
+#include "supervisor/options.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace supervisor {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Command = Options::Command;
+
+struct Parsed {
+    Options options;
+    std::string out;
+    std::string err;
+};
+
+Parsed parse(std::vector<const char*> arguments)
+{
+    arguments.insert(arguments.begin(), "codex-pool");
+    ::testing::internal::CaptureStdout();
+    ::testing::internal::CaptureStderr();
+    Parsed parsed;
+    parsed.options = parse_options(static_cast<int>(arguments.size()), arguments.data());
+    parsed.out = ::testing::internal::GetCapturedStdout();
+    parsed.err = ::testing::internal::GetCapturedStderr();
+    return parsed;
+}
+
+TEST(Options, Commands)
+{
+    const std::vector<std::pair<std::vector<const char*>, Command>> cases{
+        {{}, Command::run},
+        {{"run"}, Command::run},
+        {{"check"}, Command::check},
+        {{"demo"}, Command::demo},
+        {{"version"}, Command::version},
+        {{"--version"}, Command::version},
+        {{"-V"}, Command::version}};
+    for (const auto& [arguments, command] : cases) {
+        const Parsed parsed = parse(arguments);
+        EXPECT_EQ(parsed.options.command, command);
+        EXPECT_EQ(parsed.out + parsed.err, "");
+    }
+}
+
+TEST(Options, FlagsBeforeAndAfterTheCommand)
+{
+    for (const std::vector<const char*>& arguments : std::vector<std::vector<const char*>>{
+             {"--config",
+              "c.toml",
+              "--listen=:1",
+              "--pool-dir",
+              "p",
+              "--db-path",
+              "d",
+              "--workers",
+              "3",
+              "--debug"},
+             {"run",
+              "-c",
+              "c.toml",
+              "-l",
+              ":1",
+              "--pool-dir=p",
+              "--db-path=d",
+              "--workers=3",
+              "--debug"},
+             {"--config=c.toml",
+              "-listen",
+              ":1",
+              "run",
+              "--pool-dir",
+              "p",
+              "--db-path",
+              "d",
+              "--workers",
+              "3",
+              "--debug"}}) {
+        const Parsed parsed = parse(arguments);
+        ASSERT_EQ(parsed.options.command, Command::run) << parsed.err;
+        EXPECT_EQ(parsed.options.flags.config_path, "c.toml");
+        EXPECT_EQ(parsed.options.flags.listen, ":1");
+        EXPECT_EQ(parsed.options.flags.pool_dir, "p");
+        EXPECT_EQ(parsed.options.flags.db_path, "d");
+        EXPECT_EQ(parsed.options.flags.workers, 3U);
+        EXPECT_EQ(parsed.options.flags.debug, true);
+    }
+}
+
+TEST(Options, WhatIsNotGivenStaysUnset)
+{
+    const Options options = parse({"check"}).options;
+    EXPECT_FALSE(options.flags.config_path || options.flags.listen || options.flags.pool_dir);
+    EXPECT_FALSE(options.flags.db_path || options.flags.workers || options.flags.debug);
+    EXPECT_EQ(parse({"--no-debug"}).options.flags.debug, false);
+    EXPECT_EQ(parse({"--workers", "0"}).options.flags.workers, 0U);
+}
+
+TEST(Options, Help)
+{
+    for (const char* flag : {"--help", "-h"}) {
+        const Parsed parsed = parse({flag});
+        EXPECT_EQ(parsed.options.command, Command::help_or_error);
+        EXPECT_EQ(parsed.options.exit_code, 0);
+        EXPECT_EQ(parsed.err, "");
+        for (const char* word :
+             {"run", "check", "demo", "version", "--listen", "--config", "--workers"})
+            EXPECT_THAT(parsed.out, HasSubstr(word));
+        EXPECT_THAT(parsed.out, Not(HasSubstr("child")));
+    }
+}
+
+TEST(Options, Mistakes)
+{
+    for (const std::vector<const char*>& arguments : std::vector<std::vector<const char*>>{
+             {"--lisen", ":1"},
+             {"start"},
+             {"--listen"},
+             {"--workers", "two"},
+             {"--workers", "-1"},
+             {"--workers", "4294967296"},
+             {"run", "check"},
+             {"run", "extra"},
+             {"demo", "--pool-dir", "pool"},
+             {"--config", "c", "demo"}}) {
+        const Parsed parsed = parse(arguments);
+        EXPECT_EQ(parsed.options.command, Command::help_or_error) << arguments.front();
+        EXPECT_EQ(parsed.options.exit_code, 1);
+        EXPECT_NE(parsed.err, "");
+        EXPECT_EQ(parsed.out, "");
+    }
+}
+
+TEST(Options, Child)
+{
+    const Parsed parsed = parse(
+        {"child",
+         "--role",
+         "worker",
+         "--slot",
+         "7",
+         "--generation",
+         "4000000000",
+         "--listener",
+         "2"});
+    ASSERT_EQ(parsed.options.command, Command::child) << parsed.err;
+    EXPECT_EQ(parsed.options.role, "worker");
+    EXPECT_EQ(parsed.options.child.slot, 7);
+    EXPECT_EQ(parsed.options.child.generation, 4000000000U);
+    EXPECT_EQ(parsed.options.child.listener, 2);
+
+    for (const std::vector<const char*>& arguments : std::vector<std::vector<const char*>>{
+             {"child"},
+             {"child", "--role", "king", "--slot", "7", "--generation", "1", "--listener", "2"},
+             {"child",
+              "--role",
+              "worker",
+              "--slot",
+              "70000",
+              "--generation",
+              "1",
+              "--listener",
+              "2"},
+             {"child", "--role", "worker", "--slot", "7", "--generation", "1"}}) {
+        const Parsed wrong = parse(arguments);
+        EXPECT_EQ(wrong.options.command, Command::help_or_error);
+        EXPECT_EQ(wrong.options.exit_code, shared::kExitFatal);
+    }
+}
+
+} // namespace
+} // namespace supervisor
