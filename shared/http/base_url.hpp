@@ -22,6 +22,13 @@ struct BaseUrl {
 };
 
 /// https anywhere, http for loopback addresses only (127.0.0.0/8, ::1, localhost); no query, fragment or user info.
+/// The Problem's `where` is left for the caller to fill in; it never repeats the address, which may hold a password.
 [[nodiscard]] Result<BaseUrl> parse_base_url(std::string_view url);
+
+/// The same with http allowed for every host: for forward proxies, never for upstreams.
+[[nodiscard]] Result<BaseUrl> parse_any_base_url(std::string_view url);
+
+/// 127.0.0.0/8, ::1 and "localhost" (any case; no brackets).
+[[nodiscard]] bool is_loopback_host(std::string_view host);
 
 } // namespace shared::http

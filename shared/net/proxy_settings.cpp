@@ -1,0 +1,209 @@
+#include "shared/net/proxy_settings.hpp"
+
+#include "shared/http/head.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdint>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+namespace shared::net {
+namespace {
+
+struct Variable {
+    const char* name = nullptr;
+    std::string_view value;
+};
+
+/// The first of the variables that is set and not empty.
+template <std::size_t N>
+Variable first_of(
+    const std::function<const char*(const char*)>& get, const std::array<const char*, N>& names)
+{
+    for (const char* name : names) {
+        const char* value = get(name);
+        if (value != nullptr && *value != '\0') return {name, value};
+    }
+    return {};
+}
+
+std::string base64(std::string_view bytes)
+{
+    static constexpr std::string_view kAlphabet =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    for (std::size_t i = 0; i < bytes.size(); i += 3) {
+        std::uint32_t group = 0;
+        for (std::size_t k = 0; k < 3; ++k) {
+            group <<= 8U;
+            if (i + k < bytes.size()) group |= static_cast<unsigned char>(bytes[i + k]);
+        }
+        for (std::size_t k = 0; k < 4; ++k)
+            out += i + k > bytes.size() ? '=' : kAlphabet[(group >> (18 - 6 * k)) & 0x3FU];
+    }
+    return out;
+}
+
+int hex_digit(char c) noexcept
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    const char folded = static_cast<char>(c | 0x20);
+    return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
+}
+
+/// User names and passwords in a URL are percent-encoded; what is no escape stays as it is.
+std::string percent_decoded(std::string_view text)
+{
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 &&
+            hex_digit(text[i + 2]) >= 0) {
+            out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
+            i += 2;
+        } else {
+            out += text[i];
+        }
+    }
+    return out;
+}
+
+Problem unusable(const Variable& variable, std::string what)
+{
+    return Problem{
+        variable.name,
+        std::move(what),
+        "write it as http://host:port, or unset it to connect directly"};
+}
+
+std::vector<std::string> split_exceptions(std::string_view list)
+{
+    std::vector<std::string> out;
+    while (!list.empty()) {
+        const std::size_t end = list.find_first_of(", \t");
+        if (end != 0) {
+            std::string entry(list.substr(0, end));
+            std::transform(entry.begin(), entry.end(), entry.begin(), [](char c) {
+                return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+            });
+            out.push_back(std::move(entry));
+        }
+        if (end == std::string_view::npos) break;
+        list.remove_prefix(end + 1);
+    }
+    return out;
+}
+
+struct Address {
+    std::array<std::uint8_t, 16> bytes{};
+    unsigned bits = 0; ///< 32, 128, or 0 if it is none
+};
+
+Address address_of(std::string_view text)
+{
+    const std::string terminated(text);
+    Address out;
+    if (inet_pton(AF_INET, terminated.c_str(), out.bytes.data()) == 1)
+        out.bits = 32;
+    else if (inet_pton(AF_INET6, terminated.c_str(), out.bytes.data()) == 1)
+        out.bits = 128;
+    return out;
+}
+
+/// "10.0.0.0/8" or "fd00::/8" around the address `host`.
+bool in_network(std::string_view host, std::string_view network)
+{
+    const std::size_t slash = network.find('/');
+    if (slash == std::string_view::npos) return false;
+    const std::string_view length = network.substr(slash + 1);
+    unsigned bits = 0;
+    const auto parsed = std::from_chars(length.data(), length.data() + length.size(), bits);
+    const Address a = address_of(host);
+    const Address b = address_of(network.substr(0, slash));
+    const bool whole = parsed.ec == std::errc() && parsed.ptr == length.data() + length.size();
+    if (!whole || a.bits == 0 || a.bits != b.bits || bits > a.bits) return false;
+    for (unsigned i = 0; i < bits; ++i) {
+        if (((a.bytes[i / 8] ^ b.bytes[i / 8]) >> (7 - i % 8) & 1U) != 0) return false;
+    }
+    return true;
+}
+
+/// Takes the port off "host:port" or "[address]:port"; brackets too. True unless it names another port.
+bool strip_port(std::string_view& entry, std::uint16_t port)
+{
+    std::string_view number;
+    if (entry.starts_with('[')) {
+        const std::size_t close = entry.find(']');
+        if (close == std::string_view::npos) return false;
+        if (entry.size() > close + 2 && entry[close + 1] == ':') number = entry.substr(close + 2);
+        entry = entry.substr(1, close - 1);
+    } else if (std::count(entry.begin(), entry.end(), ':') == 1) {
+        number = entry.substr(entry.find(':') + 1);
+        entry = entry.substr(0, entry.find(':'));
+    }
+    return number.empty() || number == std::to_string(port);
+}
+
+bool matches(std::string_view entry, const http::BaseUrl& upstream)
+{
+    if (entry == "*") return true;
+    if (in_network(upstream.host, entry)) return true;
+    if (!strip_port(entry, upstream.port)) return false;
+    if (entry.starts_with("*.")) entry.remove_prefix(1);
+    std::string_view domain = entry;
+    if (domain.starts_with('.')) domain.remove_prefix(1);
+    if (domain.empty()) return false;
+    const std::string_view host = upstream.host;
+    if (host == domain) return true;
+    // "example.com" covers its subdomains too, as curl and most others have it; addresses have none.
+    return address_of(domain).bits == 0 && host.size() > domain.size() && host.ends_with(domain) &&
+           host[host.size() - domain.size() - 1] == '.';
+}
+
+} // namespace
+
+Result<ProxySettings>
+ProxySettings::from_environment(const std::function<const char*(const char*)>& get)
+{
+    // Lower case first, as curl does. http_proxy is for clear-text upstreams, and those are loopback.
+    const Variable proxy =
+        first_of(get, std::array{"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"});
+    const Variable exceptions = first_of(get, std::array{"no_proxy", "NO_PROXY"});
+    ProxySettings out;
+    out.exceptions = split_exceptions(exceptions.value);
+    if (proxy.name == nullptr) return out;
+
+    std::string url(proxy.value);
+    if (url.find("://") == std::string::npos) url.insert(0, "http://");
+    const std::size_t start = url.find("://") + 3;
+    const std::size_t end = std::min(url.find('/', start), url.size());
+    const std::size_t at = url.rfind('@', end);
+    if (at != std::string::npos && at >= start) {
+        const std::string_view user_info = std::string_view(url).substr(start, at - start);
+        const std::size_t colon = user_info.find(':');
+        std::string pair = percent_decoded(user_info.substr(0, colon)) + ":";
+        if (colon != std::string_view::npos) pair += percent_decoded(user_info.substr(colon + 1));
+        out.authorization = "Basic " + base64(pair);
+        url.erase(start, at + 1 - start);
+    }
+    Result<http::BaseUrl> base = http::parse_any_base_url(url);
+    if (base.has_error()) return unusable(proxy, base.error().what);
+    http::BaseUrl address = *std::move(base);
+    if (!address.prefix.empty()) return unusable(proxy, "a proxy's address has no path");
+    out.proxy = std::move(address);
+    return out;
+}
+
+const http::BaseUrl* ProxySettings::proxy_for(const http::BaseUrl& upstream) const
+{
+    if (!proxy || http::is_loopback_host(upstream.host)) return nullptr;
+    const bool excepted =
+        std::any_of(exceptions.begin(), exceptions.end(), [&upstream](const std::string& entry) {
+            return matches(entry, upstream);
+        });
+    return excepted ? nullptr : &*proxy;
+}
+
+} // namespace shared::net
