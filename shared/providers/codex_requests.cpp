@@ -29,16 +29,18 @@ enum BodyValue : std::size_t {
     body_stream,
     body_previous_response,
     body_input,
-    body_messages,
+    body_first_input,
+    body_first_message,
     body_first_id, ///< from here on conversation ids, strongest first
 };
 
-constexpr std::array<std::string_view, 20> kBodyPaths{
+constexpr std::array<std::string_view, 21> kBodyPaths{
     "model",
     "stream",
     "previous_response_id",
     "input",
-    "messages",
+    "input[]",
+    "messages[]",
     "conversation_id",
     "conversation",
     "conversation.id",
@@ -105,14 +107,16 @@ std::string id_in_head(const http::RequestHead& request)
 void inspect_briefly(const http::JsonPaths& paths, std::string_view body, RequestFacts& facts)
 {
     JsonPicker picker(paths, JsonMatch::first);
+    std::size_t piece_size = kFirstPiece;
     while (!body.empty() && !picker.malformed() && !picker.satisfied()) {
         if (facts.stream && picker[body_model].is_string()) break;
-        const std::string_view piece = body.substr(0, kFirstPiece);
+        const std::string_view piece = body.substr(0, piece_size);
         picker.feed(piece);
         body.remove_prefix(piece.size());
+        piece_size *= 2;
     }
     facts.body_malformed = picker.malformed();
-    facts.model.assign(picker[body_model].text);
+    if (picker[body_model].is_string()) facts.model.assign(picker[body_model].text);
     facts.stream = facts.stream || picker[body_stream].is_true();
 }
 
@@ -129,12 +133,13 @@ void inspect_fully(const http::JsonPaths& paths, std::string_view body, RequestF
     if (!facts.conversation_id.empty() || facts.body_malformed) return;
 
     const PickedValue& input = picker[body_input];
+    const PickedValue& item = picker[body_first_input];
     if (input.is_string()) // one plain text: the whole of the conversation's beginning
         facts.fingerprint = picker[body_model].text + "\n" + input.text;
     else
         facts.fingerprint = fingerprint_of(
             picker[body_model].text,
-            input.kind == http::JsonKind::array ? input : picker[body_messages],
+            item.kind != http::JsonKind::absent ? item : picker[body_first_message],
             body);
 }
 
