@@ -52,7 +52,7 @@ void start(std::string_view role, bool debug)
     g_debug = debug;
     g_journal = std::getenv("JOURNAL_STREAM") != nullptr;
     auto logger = std::make_shared<spdlog::logger>(
-        std::string(role), std::make_shared<spdlog::sinks::stderr_sink_st>());
+        std::string(role), std::make_shared<spdlog::sinks::stderr_sink_mt>());
     logger->set_level(debug ? spdlog::level::debug : spdlog::level::info);
     logger->set_pattern(g_journal ? "%v" : "%Y-%m-%dT%H:%M:%S.%e%z %l role=%n %v");
     logger->flush_on(spdlog::level::debug);
