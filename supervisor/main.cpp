@@ -1,8 +1,121 @@
-/// The only main(): reads the command line and calls what it asks for.
-#include <cstdio>
+/// The only main(): reads the command line and calls what it asks for. Children of the running tree come through here
+/// too, exec'ed by supervisor/spawn.
+#include "admin_ui/admin_server.hpp"
+#include "refresher/refresher.hpp"
+#include "shared/base/clock.hpp"
+#include "shared/base/log.hpp"
+#include "shared/providers/provider.hpp"
+#include "supervisor/check.hpp"
+#include "supervisor/demo.hpp"
+#include "supervisor/options.hpp"
+#include "supervisor/supervisor.hpp"
+#include "worker/worker.hpp"
 
-int main()
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <string_view>
+
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace {
+
+using supervisor::Options;
+
+shared::Environment environment()
 {
-    std::puts("codex-pool " CODEX_POOL_VERSION);
-    return 0;
+    shared::Environment all;
+    for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+        const std::string_view text(*entry);
+        const std::size_t equals = text.find('=');
+        if (equals != std::string_view::npos)
+            all.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+    return all;
+}
+
+/// Those this process may run on, which in a container is less than the machine has.
+std::uint32_t cores()
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+    return static_cast<std::uint32_t>(CPU_COUNT(&set));
+}
+
+int run(const Options& options)
+{
+    const shared::ProviderRegistry registry;
+    const shared::ConfigLoad load = shared::load_config(
+        registry, options.flags, environment(), std::filesystem::current_path(), cores());
+    for (const shared::Problem& problem : load.problems)
+        std::fprintf(stderr, "codex-pool: %s\n", problem.text().c_str());
+    if (!load.config) return 1;
+    shared::log::start("supervisor", load.config->debug);
+    return supervisor::run(*load.config);
+}
+
+int check(const Options& options)
+{
+    const shared::ProviderRegistry registry;
+    supervisor::CheckInputs inputs;
+    inputs.flags = options.flags;
+    inputs.environment = environment();
+    inputs.working_directory = std::filesystem::current_path();
+    inputs.cores = cores();
+    inputs.now = shared::now_unix();
+    return supervisor::run_check(registry, inputs, std::cout, std::cerr);
+}
+
+int demo(const Options& options)
+{
+    supervisor::DemoOptions demo_options;
+    if (options.flags.listen) demo_options.listen = *options.flags.listen;
+    return supervisor::run_demo(demo_options);
+}
+
+int child(const Options& options)
+{
+    if (options.role == "worker") return worker::run(options.child);
+    if (options.role == "refresher") return refresher::run(options.child);
+    if (options.role == "admin") return admin_ui::run(options.child);
+    std::fprintf(stderr, "codex-pool: unknown role \"%s\"\n", options.role.c_str());
+    return shared::kExitFatal;
+}
+
+int dispatch(const Options& options)
+{
+    switch (options.command) {
+    case Options::Command::run:
+        return run(options);
+    case Options::Command::check:
+        return check(options);
+    case Options::Command::demo:
+        return demo(options);
+    case Options::Command::version:
+        std::puts("codex-pool " CODEX_POOL_VERSION);
+        return 0;
+    case Options::Command::child:
+        return child(options);
+    case Options::Command::help_or_error:
+        return options.exit_code;
+    }
+    return 1;
+}
+
+} // namespace
+
+int main(int argc, char** argv)
+{
+    // New files are private unless somebody says otherwise.
+    umask(077);
+    try {
+        return dispatch(supervisor::parse_options(argc, argv));
+    } catch (const std::exception& e) {
+        std::fprintf(stderr, "codex-pool: %s\n", e.what());
+        return 1;
+    }
 }

@@ -1,0 +1,28 @@
+/// Tells systemd about the state of the service (sd_notify(3)), without libsystemd. Does nothing elsewhere.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace supervisor {
+
+class Notifier {
+public:
+    /// `socket_name` is the value of NOTIFY_SOCKET; empty = nobody listens. A first '@' stands for a zero byte.
+    explicit Notifier(std::string_view socket_name);
+
+    /// Sends one or more lines, e.g. "READY=1"; never blocks, never fails: nothing depends on it.
+    void send(std::string_view state) const;
+
+    void ready() const { send("READY=1"); }
+
+    void stopping() const { send("STOPPING=1"); }
+
+    /// `monotonic_us` as systemd wants to know it for Type=notify-reload.
+    void reloading(long long monotonic_us) const;
+
+private:
+    std::string socket_name_;
+};
+
+} // namespace supervisor

@@ -1,0 +1,42 @@
+/// Keeps the conversations' pins over a restart: restores them into the segment as their accounts appear, and saves
+/// them every few seconds. supervisor.cpp runs all of it on the usage writer's thread, for its disk access.
+#pragma once
+
+#include "supervisor/pins_file.hpp"
+
+#include <chrono>
+#include <filesystem>
+#include <vector>
+
+namespace supervisor {
+
+class PinKeeper {
+public:
+    /// `segment` outlives it. Pins not used for `ttl` are not kept.
+    PinKeeper(shared::Segment& segment, std::filesystem::path file, std::chrono::hours ttl);
+
+    /// Reads the file. A damaged one is kept aside as FILE.damaged and said in the log; the pool starts without pins.
+    void load(shared::UnixMillis now);
+
+    /// Puts the loaded pins of accounts that are in the segment by now into it; the others go on waiting for their
+    /// account. Returns how many were restored.
+    std::size_t restore(shared::UnixMillis now);
+
+    /// Saves what the segment holds and what still waits. Nothing is written if nothing changed. Says in the log, once,
+    /// when the disk begins or stops to refuse.
+    void save(shared::UnixMillis now);
+
+private:
+    void keep_aside(const shared::Problem& problem) const;
+    [[nodiscard]] bool is_old(const SavedPin& pin, shared::UnixMillis now) const noexcept;
+
+    shared::Segment& segment_;
+    std::filesystem::path file_;
+    std::chrono::hours ttl_;
+    std::vector<SavedPin> waiting_; ///< their accounts have not appeared
+    std::uint64_t roster_seen_ = 0;
+    std::string saved_digest_;
+    bool refused_ = false;
+};
+
+} // namespace supervisor

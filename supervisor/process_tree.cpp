@@ -1,0 +1,144 @@
+#include "supervisor/process_tree.hpp"
+
+#include "shared/base/log.hpp"
+#include "shared/segment/worker_slots.hpp"
+#include "supervisor/spawn.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <optional>
+#include <utility>
+
+#include <sys/wait.h>
+
+namespace supervisor {
+
+ProcessTree::ProcessTree(
+    boost::asio::io_context& loop, TreeParts parts, std::size_t workers, OnMessage on_message)
+    : loop_(loop), parts_(std::move(parts)), on_message_(std::move(on_message)), table_(workers)
+{}
+
+bool ProcessTree::start(std::size_t place, std::int64_t now_us)
+{
+    const bool is_worker = table_.places()[place].role == Role::worker;
+    ++last_generation_;
+    std::optional<std::uint16_t> slot = 0;
+    if (is_worker) slot = shared::claim_slot(parts_.segment, last_generation_);
+    if (!slot) {
+        shared::log::error(
+            "event=child_not_started: all {} slots are taken by workers that still drain",
+            shared::kMaxSlots);
+        return false;
+    }
+    auto launched = launch(place, *slot);
+    if (!launched) {
+        shared::log::error("event=child_not_started {}", launched.error().text());
+        if (is_worker) parts_.writer.close(*slot);
+        return false;
+    }
+    Child& child = table_.add(*launched);
+    child.started_us = now_us;
+    if (is_worker) {
+        shared::WorkerSlot& row = parts_.segment.workers[*slot];
+        row.listener.store(table_.place_of(child).number, std::memory_order_relaxed);
+        row.pid.store(child.pid, std::memory_order_release);
+        parts_.writer.watch(*slot);
+    }
+    shared::log::info(
+        "event=child_started name=\"{}\" pid={} generation={}",
+        table_.name(child),
+        child.pid,
+        child.generation);
+    return true;
+}
+
+shared::Result<Child> ProcessTree::launch(std::size_t place_index, std::uint16_t slot)
+{
+    const Place& place = table_.places()[place_index];
+    auto control = control_pair();
+    if (!control) return control.error();
+    auto config = reopen(parts_.config_fd);
+    if (!config) return config.error();
+
+    SpawnRequest request;
+    request.program = parts_.program;
+    request.arguments = {
+        "codex-pool",
+        "child",
+        "--role",
+        std::string(to_string(place.role)),
+        "--slot",
+        std::to_string(slot),
+        "--generation",
+        std::to_string(last_generation_),
+        "--listener",
+        std::to_string(place.number)};
+    request.descriptors = {
+        {control->second.get(), shared::kControlFd},
+        {parts_.segment_fd, shared::kSegmentFd},
+        {config->get(), shared::kConfigFd}};
+    if (place.role == Role::worker) {
+        request.descriptors.emplace_back(parts_.listeners.fd(place.number), shared::kListenFd);
+    } else if (place.role == Role::admin) {
+        request.descriptors.emplace_back(parts_.admin_fd, shared::kListenFd);
+    }
+    const auto pid = spawn(request);
+    if (!pid) return pid.error();
+
+    Child child;
+    child.place = place_index;
+    child.pid = *pid;
+    child.generation = last_generation_;
+    child.slot = slot;
+    auto channel = std::make_unique<shared::ControlChannel>(loop_, control->first.release());
+    channel->start(
+        [this, generation = child.generation](const shared::Message& message) {
+            Child* sender = table_.by_generation(generation);
+            if (sender != nullptr && message.generation == generation)
+                on_message_(*sender, message);
+        },
+        [] {}); // its end is reported by SIGCHLD
+    channels_.emplace(child.generation, std::move(channel));
+    return child;
+}
+
+void ProcessTree::send(const Child& child, shared::MessageType type, std::uint64_t value)
+{
+    const auto channel = channels_.find(child.generation);
+    if (channel == channels_.end()) return;
+    shared::Message message;
+    message.type = type;
+    message.generation = child.generation;
+    message.value = value;
+    channel->second->send(message);
+}
+
+std::vector<EndedChild> ProcessTree::reap()
+{
+    std::vector<EndedChild> ended;
+    for (const Child& child : table_.children()) {
+        int status = 0;
+        // One by one, never any child: a demo's or a test's own processes are not ours to reap.
+        if (waitpid(child.pid, &status, WNOHANG) == child.pid) ended.push_back({child, status});
+    }
+    for (const EndedChild& end : ended) {
+        if (table_.place_of(end.child).role == Role::worker) {
+            shared::clear_in_flight(parts_.segment, end.child.slot);
+            parts_.writer.close(end.child.slot);
+        }
+        forget(end.child);
+    }
+    return ended;
+}
+
+void ProcessTree::forget(const Child& child)
+{
+    if (const auto channel = channels_.find(child.generation); channel != channels_.end()) {
+        // Its last read may be queued already on the loop: it must find the object alive.
+        boost::asio::post(loop_, [kept = std::move(channel->second)] { kept->close(); });
+        channels_.erase(channel);
+    }
+    table_.remove(child.pid);
+}
+
+} // namespace supervisor

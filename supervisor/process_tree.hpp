@@ -1,0 +1,70 @@
+/// The children as processes: starts them with their descriptors and slots, talks to them, reaps them. What to do about
+/// it all is decided in supervisor.cpp. All on the supervisor's loop.
+#pragma once
+
+#include "shared/ipc/control_channel.hpp"
+#include "shared/segment/layout.hpp"
+#include "supervisor/child_table.hpp"
+#include "supervisor/listeners.hpp"
+#include "supervisor/usage_writer.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace supervisor {
+
+/// What children are given; all of it outlives the tree.
+struct TreeParts {
+    shared::Segment& segment;
+    int segment_fd;
+    int config_fd; ///< the effective configuration, sealed
+    Listeners& listeners;
+    int admin_fd; ///< the admin child's listening socket
+    UsageWriter& writer;
+    std::string program; ///< what to exec
+};
+
+/// A child that ended; `status` as waitpid() gives it.
+struct EndedChild {
+    Child child;
+    int status = 0;
+};
+
+class ProcessTree {
+public:
+    using OnMessage = std::function<void(Child&, const shared::Message&)>;
+
+    ProcessTree(
+        boost::asio::io_context& loop, TreeParts parts, std::size_t workers, OnMessage on_message);
+
+    [[nodiscard]] ChildTable& table() noexcept { return table_; }
+
+    /// Starts a child in this place. False if there is no slot or no process to be had; said in the log.
+    [[nodiscard]] bool start(std::size_t place, std::int64_t now_us);
+
+    void send(const Child& child, shared::MessageType type, std::uint64_t value = 0);
+
+    /// Takes out every child that has ended. A worker's in-flight counts are zero then, and its slot is on its way to be
+    /// closed.
+    [[nodiscard]] std::vector<EndedChild> reap();
+
+private:
+    [[nodiscard]] shared::Result<Child> launch(std::size_t place, std::uint16_t slot);
+    void forget(const Child& child);
+
+    boost::asio::io_context& loop_;
+    TreeParts parts_;
+    OnMessage on_message_;
+    ChildTable table_;
+    std::map<std::uint32_t, std::unique_ptr<shared::ControlChannel>> channels_; ///< by generation
+    std::uint32_t last_generation_ = 0;
+};
+
+} // namespace supervisor

@@ -1,0 +1,340 @@
+#include "supervisor/supervisor_loop.hpp"
+
+#include "shared/base/clock.hpp"
+#include "shared/base/log.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <utility>
+
+#include <sys/wait.h>
+
+namespace supervisor {
+namespace {
+
+using namespace std::chrono_literals;
+using shared::MessageType;
+
+/// Workers are started without accounts if the refresher takes longer than this.
+constexpr auto kAccountsWaitMax = 10s;
+
+const char* environment(const char* name)
+{
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+}
+
+std::string how_it_ended(const EndedChild& end)
+{
+    if (end.child.killed_for_hanging) return "killed, it was silent for too long";
+    if (WIFSIGNALED(end.status)) return "signal " + std::to_string(WTERMSIG(end.status));
+    return "exit code " + std::to_string(WEXITSTATUS(end.status));
+}
+
+bool is_fatal(int status)
+{
+    return WIFEXITED(status) && WEXITSTATUS(status) == shared::kExitFatal;
+}
+
+} // namespace
+
+SupervisorLoop::SupervisorLoop(
+    boost::asio::io_context& loop,
+    const shared::Config& config,
+    const TreeParts& parts,
+    PinKeeper& pins,
+    std::function<void(const shared::ListenAddress&)> on_ready)
+    : loop_(loop),
+      config_(config),
+      parts_(parts),
+      pins_(pins),
+      on_ready_(std::move(on_ready)),
+      notifier_(environment("NOTIFY_SOCKET")),
+      tree_(
+          loop,
+          parts,
+          config.workers,
+          [this](Child& child, const shared::Message& message) { on_message(child, message); }),
+      signals_(loop, SIGTERM, SIGINT, SIGHUP),
+      tick_timer_(loop),
+      start_timer_(loop),
+      end_timer_(loop)
+{
+    signals_.add(SIGCHLD);
+}
+
+int SupervisorLoop::run()
+{
+    last_tick_us_ = shared::now_monotonic_us();
+    wait_for_signal();
+    wait_for_tick();
+    auto& places = tree_.table().places();
+    for (std::size_t i = 0; i < places.size(); ++i) {
+        if (places[i].role != Role::worker) start(i);
+    }
+    // Workers come when the accounts and pins are there; if that takes too long, without them.
+    after(kAccountsWaitMax, &SupervisorLoop::start_workers);
+    loop_.run();
+    return exit_code_;
+}
+
+// ---- signals ----------------------------------------------------------------------------------------------
+
+void SupervisorLoop::wait_for_signal()
+{
+    signals_.async_wait([this](const boost::system::error_code& error, int number) {
+        if (error) return;
+        on_signal(number);
+        wait_for_signal();
+    });
+}
+
+void SupervisorLoop::on_signal(int number)
+{
+    if (number == SIGCHLD) return on_children_ended();
+    if (number == SIGHUP) return request_reload("SIGHUP");
+    const std::string_view name = number == SIGINT ? "SIGINT" : "SIGTERM";
+    if (phase_ == Phase::starting || phase_ == Phase::running) return begin_shutdown(name, 0);
+    hurry("a second signal");
+}
+
+void SupervisorLoop::on_children_ended()
+{
+    for (const EndedChild& end : tree_.reap())
+        on_ended(end);
+    if (phase_ == Phase::draining || phase_ == Phase::stopping) advance_shutdown();
+}
+
+// ---- children ---------------------------------------------------------------------------------------------
+
+void SupervisorLoop::start(std::size_t place_index)
+{
+    const std::int64_t now_us = shared::now_monotonic_us();
+    Place& place = tree_.table().places()[place_index];
+    place.spawn_at_us.reset();
+    if (tree_.start(place_index, now_us)) return;
+    const RespawnDecision decision = place.policy.on_end({});
+    place.spawn_at_us = now_us + std::chrono::microseconds(decision.delay).count();
+    schedule_starts();
+}
+
+void SupervisorLoop::on_ended(const EndedChild& end)
+{
+    const Child& child = end.child;
+    const std::string name = tree_.table().name(child);
+    const std::string how = how_it_ended(end);
+    if (child.state == ChildState::draining || child.state == ChildState::stopping) {
+        shared::log::info("event=child_ended name=\"{}\" pid={} how=\"{}\"", name, child.pid, how);
+        return;
+    }
+    const std::string action = respawn(end);
+    shared::log::error(
+        "event=child_died name=\"{}\" pid={} how=\"{}\" had_served={} action=\"{}\"",
+        name,
+        child.pid,
+        how,
+        child.was_ready,
+        action);
+    // Only now: the line above names the cause of what follows.
+    Place& place = tree_.table().places()[child.place];
+    if (place.given_up) return give_up(child.place);
+    if (place.spawn_at_us) start_due();
+}
+
+std::string SupervisorLoop::respawn(const EndedChild& end)
+{
+    const Child& child = end.child;
+    if (phase_ == Phase::draining || phase_ == Phase::stopping) return "none, the pool is ending";
+    // A replacement that failed while the one it was to replace still serves.
+    if (tree_.table().current(child.place) != nullptr) return "none, its predecessor still serves";
+    const std::int64_t now_us = shared::now_monotonic_us();
+    ChildEnd facts;
+    facts.was_ready = child.was_ready;
+    facts.fatal = is_fatal(end.status);
+    facts.served = std::chrono::milliseconds((now_us - child.ready_us) / 1000);
+    Place& place = tree_.table().places()[child.place];
+    const RespawnDecision decision = place.policy.on_end(facts);
+    if (decision.action == RespawnDecision::Action::give_up) {
+        place.given_up = true;
+        return "given up, see what it said before";
+    }
+    if (place.role == Role::worker) {
+        parts_.segment.worker_restarts.fetch_add(1, std::memory_order_relaxed);
+    }
+    place.spawn_at_us = now_us + std::chrono::microseconds(decision.delay).count();
+    return decision.delay == 0ms
+               ? "start another at once"
+               : "start another in " + std::to_string(decision.delay.count()) + " ms";
+}
+
+void SupervisorLoop::give_up(std::size_t place_index)
+{
+    const Place& place = tree_.table().places()[place_index];
+    if (place.role == Role::worker && (phase_ == Phase::starting || phase_ == Phase::running)) {
+        parts_.listeners.close(place.number);
+    }
+    if (!any_ready_ || tree_.table().all_workers_given_up()) {
+        begin_shutdown("a child that cannot run here", 1);
+    } else {
+        announce_ready();
+    }
+}
+
+void SupervisorLoop::schedule_starts()
+{
+    std::optional<std::int64_t> first;
+    for (const Place& place : tree_.table().places()) {
+        if (place.spawn_at_us) {
+            first = std::min(first.value_or(*place.spawn_at_us), *place.spawn_at_us);
+        }
+    }
+    if (!first) return;
+    const std::int64_t wait_us = std::max<std::int64_t>(0, *first - shared::now_monotonic_us());
+    start_timer_.expires_after(std::chrono::microseconds(wait_us));
+    start_timer_.async_wait([this](const boost::system::error_code& error) {
+        if (!error) start_due();
+    });
+}
+
+void SupervisorLoop::start_due()
+{
+    if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
+    const std::int64_t now_us = shared::now_monotonic_us();
+    for (std::size_t i = 0; i < tree_.table().places().size(); ++i) {
+        const auto due = tree_.table().places()[i].spawn_at_us;
+        if (due && *due <= now_us) start(i);
+    }
+    schedule_starts();
+}
+
+void SupervisorLoop::start_workers()
+{
+    if (workers_started_ || phase_ != Phase::starting) return;
+    workers_started_ = true;
+    if (tree_.table().current(Role::refresher) == nullptr ||
+        !tree_.table().current(Role::refresher)->was_ready) {
+        shared::log::warn("event=no_accounts_yet: workers start without waiting for them longer");
+    }
+    for (std::size_t i = 0; i < tree_.table().places().size(); ++i) {
+        if (tree_.table().places()[i].role == Role::worker) start(i);
+    }
+}
+
+// ---- messages ---------------------------------------------------------------------------------------------
+
+void SupervisorLoop::on_message(Child& child, const shared::Message& message)
+{
+    const Role role = tree_.table().place_of(child).role;
+    switch (message.type) {
+    case MessageType::ready:
+        return on_ready_child(child);
+    case MessageType::drained:
+        shared::log::debug("event=drained name=\"{}\"", tree_.table().name(child));
+        return;
+    case MessageType::reload:
+        if (role != Role::admin) break;
+        reload_asked_ = true;
+        return request_reload("the admin API");
+    case MessageType::reloaded:
+        if (role != Role::refresher) break;
+        return on_reloaded(message.value);
+    case MessageType::account_rejected:
+        if (role != Role::worker) break;
+        return on_account_rejected(message.value);
+    case MessageType::drain:
+    case MessageType::stop:
+        break;
+    }
+    shared::log::warn(
+        "event=unexpected_message type={} name=\"{}\"",
+        static_cast<int>(message.type),
+        tree_.table().name(child));
+}
+
+void SupervisorLoop::on_ready_child(Child& child)
+{
+    if (child.state != ChildState::starting) return;
+    child.state = ChildState::ready;
+    child.was_ready = true;
+    child.ready_us = shared::now_monotonic_us();
+    any_ready_ = true;
+    const Role role = tree_.table().place_of(child).role;
+    if (role == Role::refresher) return on_refresher_ready();
+    if (role != Role::worker) return;
+    // Whoever it replaces has served until now.
+    for (Child& other : tree_.table().children()) {
+        const bool older = other.place == child.place && other.generation < child.generation;
+        if (!older || other.state == ChildState::stopping || other.state == ChildState::draining) {
+            continue;
+        }
+        other.state = ChildState::draining;
+        tree_.send(other, MessageType::drain);
+    }
+    announce_ready();
+}
+
+void SupervisorLoop::on_refresher_ready()
+{
+    if (reload_asked_) {
+        // It died over a reload; it has read everything anew at its start.
+        on_reloaded(parts_.segment.info.with_lock(
+            [](const shared::PoolInfo& info) { return info.broken_files; }));
+    }
+    if (workers_started_) return;
+    // First the pins, on the thread that may wait for the disk, then whoever uses them.
+    parts_.writer.post([this] {
+        const std::size_t restored = pins_.restore(shared::now_unix());
+        if (restored > 0) shared::log::info("event=pins_restored pins={}", restored);
+        boost::asio::post(loop_, [this] { start_workers(); });
+    });
+}
+
+void SupervisorLoop::on_reloaded(std::uint64_t broken_files)
+{
+    shared::log::info("event=reloaded broken_files={}", broken_files);
+    if (phase_ == Phase::running) notifier_.ready();
+    if (!std::exchange(reload_asked_, false)) return;
+    if (const Child* admin = tree_.table().current(Role::admin); admin != nullptr) {
+        tree_.send(*admin, MessageType::reloaded, broken_files);
+    }
+}
+
+void SupervisorLoop::on_account_rejected(std::uint64_t account)
+{
+    if (account >= shared::kMaxAccounts) return;
+    if (const Child* refresher = tree_.table().current(Role::refresher); refresher != nullptr) {
+        tree_.send(*refresher, MessageType::account_rejected, account);
+    }
+}
+
+void SupervisorLoop::request_reload(std::string_view who)
+{
+    if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
+    shared::log::info("event=reload by=\"{}\"", who);
+    if (phase_ == Phase::running) notifier_.reloading(shared::now_monotonic_us());
+    if (const Child* refresher = tree_.table().current(Role::refresher); refresher != nullptr) {
+        tree_.send(*refresher, MessageType::reload);
+    } else {
+        shared::log::warn(
+            "event=reload_waits: the refresher is not running; it reads all at its start");
+    }
+}
+
+void SupervisorLoop::announce_ready()
+{
+    if (phase_ != Phase::starting || !tree_.table().all_workers_ready()) return;
+    phase_ = Phase::running;
+    end_timer_.cancel();
+    const std::uint32_t accounts =
+        parts_.segment.info.with_lock([](const shared::PoolInfo& info) { return info.accounts; });
+    shared::log::info(
+        "ready: {} workers, {} accounts", tree_.table().count(Role::worker), accounts);
+    notifier_.ready();
+    if (on_ready_) on_ready_(parts_.listeners.address());
+}
+
+} // namespace supervisor

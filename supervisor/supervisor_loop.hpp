@@ -1,0 +1,106 @@
+/// What the supervisor does about signals, ended children, messages and time: one function each. Built and run by
+/// supervisor.cpp.
+#pragma once
+
+#include "shared/config/config.hpp"
+#include "supervisor/notify.hpp"
+#include "supervisor/pin_keeper.hpp"
+#include "supervisor/process_tree.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace supervisor {
+
+class SupervisorLoop {
+public:
+    /// Everything given outlives it.
+    SupervisorLoop(
+        boost::asio::io_context& loop,
+        const shared::Config& config,
+        const TreeParts& parts,
+        PinKeeper& pins,
+        std::function<void(const shared::ListenAddress&)> on_ready);
+
+    /// Starts the tree and runs until it has ended; returns the exit code.
+    [[nodiscard]] int run();
+
+private:
+    /// Where the pool is in its life.
+    enum class Phase : std::uint8_t {
+        starting, ///< not every worker has been READY yet
+        running,
+        draining, ///< workers finish what they have
+        stopping, ///< only refresher and admin child are left to go
+    };
+
+    // Signals.
+    void wait_for_signal();
+    void on_signal(int number);
+    void on_children_ended();
+
+    // Children.
+    void start(std::size_t place);
+    void on_ended(const EndedChild& end);
+    [[nodiscard]] std::string respawn(const EndedChild& end);
+    void give_up(std::size_t place);
+    void schedule_starts();
+    void start_due();
+    void start_workers();
+
+    // Messages.
+    void on_message(Child& child, const shared::Message& message);
+    void on_ready_child(Child& child);
+    void on_refresher_ready();
+    void on_reloaded(std::uint64_t broken_files);
+    void on_account_rejected(std::uint64_t account);
+    void request_reload(std::string_view who);
+    void announce_ready();
+
+    // Time.
+    void wait_for_tick();
+    void on_tick();
+    void kill_hung_workers(std::int64_t now_us);
+    void replace_large_workers(std::int64_t now_us);
+    void save_pins();
+
+    // The end.
+    void begin_shutdown(std::string_view why, int exit_code);
+    void hurry(std::string_view why);
+    void stop_others();
+    void advance_shutdown();
+    void kill_all();
+    void after(std::chrono::milliseconds delay, void (SupervisorLoop::*what)());
+    void grace_over();
+
+    boost::asio::io_context& loop_;
+    const shared::Config& config_;
+    TreeParts parts_;
+    PinKeeper& pins_;
+    std::function<void(const shared::ListenAddress&)> on_ready_;
+    Notifier notifier_;
+    ProcessTree tree_;
+    boost::asio::signal_set signals_;
+    boost::asio::steady_timer tick_timer_;
+    boost::asio::steady_timer start_timer_;
+    boost::asio::steady_timer end_timer_;
+
+    Phase phase_ = Phase::starting;
+    int exit_code_ = 0;
+    bool workers_started_ = false;
+    bool any_ready_ = false;    ///< some child has ever been READY
+    bool reload_asked_ = false; ///< the admin child waits for an answer
+    bool hurried_ = false;
+    std::uint64_t ticks_ = 0;
+    std::int64_t last_tick_us_ = 0;
+    std::int64_t check_hangs_from_us_ = 0;
+};
+
+} // namespace supervisor

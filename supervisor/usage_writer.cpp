@@ -1,0 +1,313 @@
+#include "supervisor/usage_writer.hpp"
+
+#include "shared/base/clock.hpp"
+#include "shared/base/log.hpp"
+#include "shared/segment/worker_slots.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <signal.h>
+
+namespace supervisor {
+namespace {
+
+using namespace std::chrono_literals;
+
+// How often the rings are looked at: often enough that none fills (1024 entries each), rarely when idle.
+constexpr auto kPauseMin = 2ms;
+constexpr auto kPauseMax = 100ms;
+constexpr std::int64_t kFlushEveryUs = 1'000'000;
+constexpr std::int64_t kPruneEveryUs = std::int64_t{3600} * 1'000'000;
+constexpr std::int64_t kPruneFirstUs = std::int64_t{60} * 1'000'000;
+constexpr std::chrono::seconds kBackOffMax{30};
+
+void add_to_totals(shared::AccountTotals& totals, const UsageSums& sums) noexcept
+{
+    constexpr auto relaxed = std::memory_order_relaxed;
+    totals.requests.fetch_add(sums.requests, relaxed);
+    totals.failed_requests.fetch_add(sums.failed_requests, relaxed);
+    totals.input.fetch_add(sums.input, relaxed);
+    totals.cached_input.fetch_add(sums.cached_input, relaxed);
+    totals.cache_creation.fetch_add(sums.cache_creation, relaxed);
+    totals.output.fetch_add(sums.output, relaxed);
+    totals.reasoning.fetch_add(sums.reasoning, relaxed);
+    // Only this thread writes it.
+    if (sums.last_used_ms > totals.last_used_ms.load(relaxed)) {
+        totals.last_used_ms.store(sums.last_used_ms, relaxed);
+    }
+}
+
+/// The next pause: shorter when a ring was a quarter full, longer when there was little.
+std::chrono::milliseconds next_pause(std::chrono::milliseconds pause, std::size_t fullest)
+{
+    if (fullest > shared::kUsageRingEntries / 2) return std::max(kPauseMin, pause / 8);
+    if (fullest > shared::kUsageRingEntries / 4) return std::max(kPauseMin, pause / 2);
+    if (fullest < shared::kUsageRingEntries / 16) return std::min(kPauseMax, pause * 2);
+    return pause;
+}
+
+} // namespace
+
+shared::Result<std::unique_ptr<UsageWriter>>
+UsageWriter::create(shared::Segment& segment, UsageDb db, std::uint32_t retention_days)
+{
+    auto totals = db.account_totals();
+    if (!totals) return totals.error();
+    return std::unique_ptr<UsageWriter>(
+        new UsageWriter(segment, std::move(db), retention_days, std::move(*totals)));
+}
+
+UsageWriter::UsageWriter(
+    shared::Segment& segment, UsageDb db, std::uint32_t retention_days, TotalsById totals)
+    : segment_(segment),
+      db_(std::move(db)),
+      retention_days_(retention_days),
+      stored_totals_(std::move(totals)),
+      pause_(kPauseMax)
+{}
+
+UsageWriter::~UsageWriter()
+{
+    stop();
+}
+
+void UsageWriter::start()
+{
+    // Signals belong to the supervisor's loop; a thread inherits the mask it is created under.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    thread_ = std::thread([this] { run(); });
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void UsageWriter::watch(std::uint16_t slot)
+{
+    const std::scoped_lock lock(mutex_);
+    to_watch_.push_back(slot);
+}
+
+void UsageWriter::close(std::uint16_t slot)
+{
+    const std::scoped_lock lock(mutex_);
+    to_close_.push_back(slot);
+    wake_.notify_one();
+}
+
+void UsageWriter::post(std::function<void()> job)
+{
+    const std::scoped_lock lock(mutex_);
+    jobs_.push_back(std::move(job));
+    wake_.notify_one();
+}
+
+void UsageWriter::stop()
+{
+    if (!thread_.joinable()) return;
+    {
+        const std::scoped_lock lock(mutex_);
+        stopping_ = true;
+        wake_.notify_one();
+    }
+    thread_.join();
+}
+
+void UsageWriter::run()
+{
+    for (;;) {
+        const std::chrono::milliseconds pause =
+            step(shared::now_unix(), shared::now_monotonic_us());
+        std::unique_lock lock(mutex_);
+        if (stopping_ && to_close_.empty() && jobs_.empty()) break;
+        wake_.wait_for(
+            lock, pause, [this] { return stopping_ || !to_close_.empty() || !jobs_.empty(); });
+    }
+    // Whoever finished after the last round is still in its ring.
+    (void)drain(shared::now_unix());
+    while (!backlog_.empty() && write_batch()) {
+    }
+    if (!backlog_.empty()) report_lost();
+}
+
+std::chrono::milliseconds UsageWriter::step(shared::UnixMillis now, std::int64_t steady_us)
+{
+    take_requests();
+    learn_accounts();
+    pause_ = next_pause(pause_, drain(now));
+    flush(steady_us);
+    prune(now, steady_us);
+    return pause_;
+}
+
+void UsageWriter::take_requests()
+{
+    std::vector<std::function<void()>> jobs;
+    {
+        const std::scoped_lock lock(mutex_);
+        watched_.insert(watched_.end(), to_watch_.begin(), to_watch_.end());
+        dead_.insert(dead_.end(), to_close_.begin(), to_close_.end());
+        to_watch_.clear();
+        to_close_.clear();
+        jobs.swap(jobs_);
+    }
+    for (const auto& job : jobs)
+        job();
+}
+
+void UsageWriter::learn_accounts()
+{
+    const std::size_t used = std::min<std::size_t>(
+        segment_.account_slots.load(std::memory_order_acquire), shared::kMaxAccounts);
+    if (account_ids_.size() < used) account_ids_.resize(used);
+    for (std::size_t i = 0; i < used; ++i) {
+        if (!account_ids_[i].empty()) continue;
+        const auto id = segment_.accounts[i].with_lock(
+            [](const shared::AccountRecord& record) { return record.identity.id; });
+        account_ids_[i] = id.view();
+        const auto stored = stored_totals_.find(id.view());
+        if (stored == stored_totals_.end()) continue;
+        add_to_totals(segment_.totals[i], stored->second);
+        stored_totals_.erase(stored);
+    }
+}
+
+std::string_view UsageWriter::account_id(shared::AccountSlot slot) const noexcept
+{
+    if (!slot.is_set()) return {};
+    const bool known = slot.value < account_ids_.size() && !account_ids_[slot.value].empty();
+    return known ? std::string_view(account_ids_[slot.value]) : "unknown";
+}
+
+std::size_t UsageWriter::drain(shared::UnixMillis now)
+{
+    std::size_t fullest = 0;
+    for (const std::uint16_t slot : watched_) {
+        std::size_t taken = 0;
+        shared::drain_ring(
+            segment_.usage[slot], shared::kUsageRingEntries, [&](const shared::UsageEntry& entry) {
+                take(entry, now);
+                ++taken;
+            });
+        fullest = std::max(fullest, taken);
+    }
+    for (const std::uint16_t slot : dead_) {
+        for (const shared::UsageEntry& entry : shared::close_slot(segment_, slot, now))
+            take(entry, now);
+        std::erase(watched_, slot);
+    }
+    dead_.clear();
+    return fullest;
+}
+
+void UsageWriter::take(shared::UsageEntry entry, shared::UnixMillis now)
+{
+    sanitize(entry, now);
+    if (entry.account.is_set()) {
+        // An account published after the last look; also never trust an index from another process.
+        if (entry.account.value >= account_ids_.size()) learn_accounts();
+        if (entry.account.value >= account_ids_.size()) entry.account = {};
+    }
+    if (entry.account.is_set()) {
+        UsageSums one;
+        one.add(entry);
+        add_to_totals(segment_.totals[entry.account.value], one);
+    }
+    if (backlog_.add(entry, account_id(entry.account))) return;
+    segment_.usage_rows_folded.fetch_add(1, std::memory_order_relaxed);
+    if (!folding_) {
+        shared::log::error(
+            "event=usage_folding rows_waiting={}: the database takes no rows; from now on only "
+            "sums per"
+            " hour, user, account and model are kept",
+            backlog_.rows().size());
+    }
+    folding_ = true;
+}
+
+void UsageWriter::flush(std::int64_t steady_us)
+{
+    segment_.usage_rows_waiting.store(backlog_.rows().size(), std::memory_order_relaxed);
+    const bool refused = back_off_.count() != 0;
+    const bool full = !refused && backlog_.rows().size() >= kBatchRowsMax;
+    if (backlog_.empty() || (steady_us < flush_at_us_ && !full)) return;
+    flush_at_us_ = steady_us + kFlushEveryUs;
+    // A round that writes a long backlog still returns to the rings between transactions.
+    const std::size_t rows = std::min(backlog_.rows().size(), kBatchRowsMax);
+    auto written =
+        db_.write(backlog_, rows, [this](shared::AccountSlot slot) { return account_id(slot); });
+    if (!written) return failed(written.error(), steady_us);
+    backlog_.written(rows);
+    segment_.usage_rows_waiting.store(backlog_.rows().size(), std::memory_order_relaxed);
+    if (refused) {
+        shared::log::warn(
+            "event=usage_database_works_again rows_written={} rows_waiting={} rows_folded={}",
+            rows,
+            backlog_.rows().size(),
+            segment_.usage_rows_folded.load(std::memory_order_relaxed));
+    }
+    back_off_ = {};
+    folding_ = false;
+}
+
+bool UsageWriter::write_batch()
+{
+    const std::size_t rows = std::min(backlog_.rows().size(), kBatchRowsMax);
+    auto written =
+        db_.write(backlog_, rows, [this](shared::AccountSlot slot) { return account_id(slot); });
+    if (written) {
+        backlog_.written(rows);
+    } else {
+        shared::log::error("event=usage_database_refuses {}", written.error().text());
+    }
+    return written.has_value();
+}
+
+void UsageWriter::failed(const shared::Problem& problem, std::int64_t steady_us)
+{
+    if (back_off_.count() == 0) {
+        shared::log::error(
+            "event=usage_database_refuses {}; requests go on, up to {} rows wait in memory",
+            problem.text(),
+            UsageBacklog::kRowsMax);
+    }
+    back_off_ = std::clamp(back_off_ * 2, std::chrono::seconds{1}, kBackOffMax);
+    flush_at_us_ = steady_us + std::chrono::microseconds(back_off_).count();
+}
+
+void UsageWriter::prune(shared::UnixMillis now, std::int64_t steady_us)
+{
+    if (prune_at_us_ == 0) prune_at_us_ = steady_us + kPruneFirstUs;
+    if (retention_days_ == 0 || steady_us < prune_at_us_ || back_off_.count() != 0) return;
+    const shared::UnixMillis cutoff = now.plus(-std::chrono::hours(24) * retention_days_);
+    const auto deleted = db_.delete_before(cutoff, kDeleteRowsMax);
+    // More of them: go on with the next small batch in a second, between batches of new rows.
+    const bool more = deleted && *deleted == kDeleteRowsMax;
+    prune_at_us_ = steady_us + (more ? kFlushEveryUs : kPruneEveryUs);
+    if (!deleted) shared::log::warn("event=usage_not_pruned {}", deleted.error().text());
+}
+
+void UsageWriter::report_lost() const
+{
+    UsageSumsByKey lost = backlog_.sums();
+    for (const UsageRow& row : backlog_.rows())
+        lost[usage_key(row, account_id(row.account))].add(row);
+    std::map<std::string, UsageSums> by_account;
+    for (const auto& [key, sums] : lost)
+        by_account[key.account].add(sums);
+    for (const auto& [account, sums] : by_account) {
+        shared::log::error(
+            "event=usage_not_written account={} requests={} input={} cached_input={}"
+            " cache_creation={} output={} reasoning={}",
+            account.empty() ? "-" : account,
+            sums.requests,
+            sums.input,
+            sums.cached_input,
+            sums.cache_creation,
+            sums.output,
+            sums.reasoning);
+    }
+}
+
+} // namespace supervisor
