@@ -292,7 +292,7 @@ RequestFacts ClaudeProvider::inspect(
 
     http::JsonPicker picker(session_known ? model_paths_ : request_paths_, http::JsonMatch::first);
     picker.feed(body);
-    facts.body_malformed = !picker.complete() && !picker.satisfied();
+    facts.body_malformed = is_no_object(picker, body);
     if (picker[req_model].is_string()) facts.model.assign(picker[req_model].text);
     facts.stream = picker[req_stream].is_true();
     if (session_known) return facts;

@@ -60,4 +60,11 @@ fingerprint_of(std::string_view model, const http::PickedValue& first, std::stri
     return text;
 }
 
+bool is_no_object(const http::JsonPicker& picker, std::string_view body)
+{
+    const std::size_t first = body.find_first_not_of(" \t\r\n");
+    if (first == std::string_view::npos || body[first] != '{') return true;
+    return !picker.complete() && !picker.satisfied();
+}
+
 } // namespace shared::providers

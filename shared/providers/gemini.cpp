@@ -310,7 +310,7 @@ void GeminiProvider::inspect_code_assist(
     const bool names_companion = verb == "loadCodeAssist" || verb == "onboardUser";
     http::JsonPicker picker(names_companion ? account_paths_ : turn_paths_, http::JsonMatch::first);
     picker.feed(body);
-    facts.body_malformed = !picker.complete() && !picker.satisfied();
+    facts.body_malformed = is_no_object(picker, body);
     if (picker[ca_model].is_string()) facts.model.assign(picker[ca_model].text);
 
     const http::PickedValue* project = &picker[ca_project];
@@ -331,7 +331,7 @@ void GeminiProvider::inspect_public(std::string_view body, RequestFacts& facts) 
 {
     http::JsonPicker picker(public_paths_, http::JsonMatch::first);
     picker.feed(body);
-    facts.body_malformed = !picker.complete() && !picker.satisfied();
+    facts.body_malformed = is_no_object(picker, body);
     facts.fingerprint = fingerprint_of(facts.model, picker[0], body);
 }
 
