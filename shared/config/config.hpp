@@ -76,7 +76,8 @@ struct Config {
     /// By UpstreamSpec::key.
     std::map<std::string, http::BaseUrl, std::less<>> upstreams;
 
-    /// friend_code, admin_password or users present, or a listener beyond loopback: nobody is served without a credential.
+    /// friend_code, admin_password or users present, or a listener beyond loopback: nobody is served without a
+    /// credential.
     bool shared_mode = false;
 
     std::filesystem::path source;      ///< the file that was read; empty = none
@@ -98,8 +99,8 @@ struct ConfigFlags {
 
 using Environment = std::map<std::string, std::string, std::less<>>;
 
-/// Finds, reads and checks the configuration. All problems at once; each names file:line:column, variable or flag, and the
-/// nearest known name for unknown keys. Creates nothing.
+/// Finds, reads and checks the configuration. All problems at once; each names file:line:column, variable or
+/// flag, and the nearest known name for unknown keys. Creates nothing.
 struct ConfigLoad {
     std::optional<Config> config; ///< absent if there are problems
     std::vector<Problem> problems;

@@ -20,8 +20,7 @@ namespace shared {
 
 namespace {
 
-/// The page size's worth of a file is enough to know a BoltDB: page 0 has 16 bytes of header, then the magic number in the
-/// byte order of the machine that wrote it.
+/// Page 0 of a BoltDB has 16 bytes of header, then the magic number in the byte order of the machine that wrote it.
 constexpr std::size_t kBoltMagicOffset = 16;
 constexpr std::array<unsigned char, 4> kBoltMagic{0xED, 0xDA, 0x0C, 0xED};
 

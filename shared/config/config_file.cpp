@@ -3,6 +3,7 @@
 #include "shared/base/read_file.hpp"
 
 #include <algorithm>
+#include <array>
 #include <tuple>
 #include <utility>
 
@@ -36,6 +37,7 @@ public:
             for (const UpstreamSpec& spec : provider->upstreams())
                 upstream_names_.push_back("upstream." + std::string(spec.key));
         known_.insert(known_.end(), upstream_names_.begin(), upstream_names_.end());
+        known_.insert(known_.end(), kTables.begin(), kTables.end());
     }
 
     void read(const toml::table& document) { read_table(document, ""); }
@@ -75,7 +77,7 @@ private:
                 read_setting(*setting, node);
             else if (const auto* spec = find_upstream(full))
                 read_upstream(*spec, full, node);
-            else if (prefix.empty() && (full == "pool_users" || full == "upstream"))
+            else if (prefix.empty() && is_table(full))
                 read_known_table(full, node);
             else if (dialect_ == ConfigDialect::child && full == "shared_mode")
                 config_.shared_mode = node.value_or(true);
@@ -155,6 +157,7 @@ private:
     static std::string described(std::string_view name)
     {
         const std::size_t dot = name.find('.');
+        if (is_table(name)) return fmt::format("[{}]", name);
         if (dot == std::string_view::npos) return std::string(name);
         return fmt::format("{} in [{}]", name.substr(dot + 1), name.substr(0, dot));
     }
@@ -174,6 +177,11 @@ private:
             for (const UpstreamSpec& spec : provider->upstreams())
                 if (spec.key == full.substr(kPrefix.size())) return &spec;
         return nullptr;
+    }
+
+    static bool is_table(std::string_view name)
+    {
+        return std::find(kTables.begin(), kTables.end(), name) != kTables.end();
     }
 
     static bool is_flag(const Setting& setting)
@@ -221,6 +229,8 @@ private:
         found_.push_back({at.line, at.column, std::move(problem)});
     }
 
+    static constexpr std::array<std::string_view, 2> kTables{"pool_users", "upstream"};
+
     const ProviderRegistry& registry_;
     const std::string& name_;
     const std::filesystem::path& folder_;
@@ -231,6 +241,15 @@ private:
     std::vector<std::string> upstream_names_;
     std::vector<Found> found_;
 };
+
+/// What the parser says, without what it saw: a piece of the file may be a piece of a secret.
+std::string without_content(std::string_view description)
+{
+    description = description.substr(0, description.find(", saw"));
+    const std::size_t escape = description.find("escape sequence '");
+    if (escape != std::string_view::npos) description = description.substr(0, escape + 15);
+    return printable(description);
+}
 
 } // namespace
 
@@ -251,7 +270,7 @@ void read_config_text(
         const auto& at = error.source().begin;
         problems.push_back(
             {fmt::format("{}:{}:{}", name, at.line, at.column),
-             fmt::format("is not valid TOML: {}", printable(error.description())),
+             fmt::format("is not valid TOML: {}", without_content(error.description())),
              "mend this line; texts need quotes"});
         return;
     }
