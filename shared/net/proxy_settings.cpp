@@ -158,7 +158,7 @@ bool matches(std::string_view entry, const http::BaseUrl& upstream)
     const std::string_view host = upstream.host;
     if (host == domain) return true;
     // "example.com" covers its subdomains too, as curl and most others have it; addresses have none.
-    return address_of(domain).bits == 0 && host.size() > domain.size() && host.ends_with(domain) &&
+    return address_of(host).bits == 0 && host.size() > domain.size() && host.ends_with(domain) &&
            host[host.size() - domain.size() - 1] == '.';
 }
 

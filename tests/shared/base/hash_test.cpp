@@ -1,0 +1,48 @@
+#include "shared/base/hash.hpp"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+namespace shared {
+namespace {
+
+std::string sha256_hex(std::string_view bytes)
+{
+    const Sha256Digest digest = sha256(bytes);
+    return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+
+// Source: FIPS 180-2, appendix B.
+TEST(Sha256, KnownAnswers)
+{
+    EXPECT_EQ(sha256_hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    EXPECT_EQ(
+        sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    EXPECT_EQ(
+        sha256_hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+        "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    EXPECT_NE(sha256_hex(std::string(1, '\0')), sha256_hex(""));
+}
+
+TEST(ToHex, EveryByte)
+{
+    EXPECT_EQ(to_hex(""), "");
+    EXPECT_EQ(to_hex(std::string("\x00\x0F\xF0\xFF", 4)), "000ff0ff");
+}
+
+TEST(RandomHex, HasTheLengthAskedForAndIsNeverTheSame)
+{
+    std::set<std::string> seen;
+    for (int i = 0; i < 100; ++i) {
+        const std::string id = random_hex(16);
+        EXPECT_EQ(id.size(), 32U);
+        EXPECT_EQ(id.find_first_not_of("0123456789abcdef"), std::string::npos);
+        EXPECT_TRUE(seen.insert(id).second);
+    }
+    EXPECT_EQ(random_hex(0), "");
+}
+
+} // namespace
+} // namespace shared
