@@ -181,7 +181,10 @@ LocalReply mcp_reply(const http::RequestHead& request, std::string_view body)
              {"id", std::move(id)},
              {"error", {{"code", code}, {"message", message}}}});
     };
-    if (picker.malformed() || !picker.complete()) return fault(-32700, "Parse error", nullptr);
+    // (A batch, an array, was never sent and is no longer part of the protocol.)
+    const bool object = body.substr(0, body.find_first_not_of(" \t\r\n") + 1).ends_with('{');
+    if (!object || picker.malformed() || !picker.complete())
+        return fault(-32700, "Parse error", nullptr);
 
     const http::PickedValue& id = picker[mcp_id];
     // Without an id it is a notification, without a method a reply: neither is answered.

@@ -81,6 +81,13 @@ constexpr std::array<std::string_view, 11> kMessagePaths{
 /// How much of a body is read before asking whether enough is known: "model" stands near the beginning.
 constexpr std::size_t kFirstPiece = 1024;
 
+/// The scanner would take a bare word for a value.
+bool begins_object(std::string_view text) noexcept
+{
+    const std::size_t first = text.find_first_not_of(" \t\r\n");
+    return first != std::string_view::npos && text[first] == '{';
+}
+
 std::string first_text(std::span<const PickedValue> values)
 {
     for (const PickedValue& value : values)
@@ -179,7 +186,9 @@ RequestFacts CodexProvider::inspect(
     facts.previous_response_id = std::string(stored_response(route));
     std::string id = id_in_head(request);
     if (!body.empty() && may_be_json(request)) {
-        if (id.empty())
+        if (!begins_object(body))
+            facts.body_malformed = true;
+        else if (id.empty())
             inspect_fully(body_paths_, body, facts);
         else
             inspect_briefly(short_paths_, body, facts);
