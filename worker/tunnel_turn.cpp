@@ -66,6 +66,10 @@ MessageFate TunnelTurns::upstream_message_end()
 {
     const UnixMillis now = shared::now_unix();
     const bool failed_before = facts_.failure.has_value();
+    if (picker_.malformed()) { // junk is the client's to judge; it teaches nothing
+        picker_.reset();
+        return MessageFate::relay;
+    }
     provider_.read_event(picker_.values(), now, facts_);
     picker_.reset();
     if (!facts_.quota.empty()) {

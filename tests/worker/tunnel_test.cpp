@@ -195,6 +195,9 @@ TEST_F(TunnelTest, FramesPassUnchangedBothWaysHoweverSplit)
         got += received(client_end_);
     }
     EXPECT_EQ(got, down);
+    const auto all = rows();
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_EQ(all[0].output, 5) << "junk in between does not end the turn";
 }
 
 TEST_F(TunnelTest, EveryTurnIsARowWithItsUsage)
