@@ -299,7 +299,8 @@ Route GeminiProvider::route(const http::RequestHead& request) const
     const std::string_view verb = verb_of(request.path);
     const bool posts = request.method == "POST";
     route.generates = posts && (verb == "generateContent" || verb == "streamGenerateContent");
-    route.conversation = route.generates || (posts && verb == "countTokens");
+    // Code Assist's other calls are no turns and get no pin, but their bodies name a project, which must be found.
+    route.conversation = route.generates || (posts && (code_assist || verb == "countTokens"));
     return route;
 }
 

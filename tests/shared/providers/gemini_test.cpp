@@ -97,7 +97,10 @@ TEST_F(GeminiTest, CodeAssistNeedsASignIn)
           "/v1internal:listExperiments"}) {
         const Route route = gemini_->route(Request("POST", path));
         EXPECT_EQ(route.target, Route::Target::upstream) << path;
-        EXPECT_FALSE(route.conversation) << path;
+        // Looked into for the project, but pinned to nothing.
+        EXPECT_TRUE(route.conversation) << path;
+        const RequestFacts facts = inspect(Request("POST", path), R"({"project":"p"})");
+        EXPECT_EQ(facts.conversation_id + facts.fingerprint, "") << path;
         EXPECT_FALSE(route.generates) << path;
     }
     EXPECT_TRUE(gemini_->route(Request("POST", "/v1internal:countTokens")).conversation);
