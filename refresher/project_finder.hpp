@@ -49,6 +49,9 @@ public:
     /// Starts looking for every held account that was not looked for since its file last changed.
     void seek_all(shared::UnixMillis now);
 
+    /// Accounts being asked about now; at most kDiscoveriesMax.
+    [[nodiscard]] std::size_t running() const noexcept { return running_; }
+
     /// Accounts being asked about, pausing, or waiting for their turn.
     [[nodiscard]] std::size_t pending() const noexcept
     {

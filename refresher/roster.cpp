@@ -195,6 +195,7 @@ void Roster::publish(shared::LoadedAccount&& account, UnixMillis now, RosterRepo
             {account.file.string(),
              "its access token is longer than " + std::to_string(shared::kTokenBytesMax) + " bytes",
              "sign in again"});
+        note_problem(account.id, report.problems.back().what);
         return;
     }
 
@@ -216,8 +217,9 @@ void Roster::publish(shared::LoadedAccount&& account, UnixMillis now, RosterRepo
     if (token_changed && !shared::store_token(segment_, *slot, token)) return;
     const bool back = segment_.accounts[slot->value].with_lock([&](AccountRecord& record) {
         const bool was_gone = record.routing.state == AccountState::removed;
-        // What discovery found stays until it finds something else.
+        // What discovery found stays until it finds something else, or the file does.
         if (identity.project.empty()) identity.project = record.identity.project;
+        if (known && !file_changed) identity.plan = record.identity.plan;
         if (!known || is_other_account(record.identity, identity)) {
             record.routing = fresh_routing(now);
         }

@@ -1,0 +1,172 @@
+#include "admin_ui/pages.hpp"
+#include "admin_ui/status_parts.hpp"
+#include "tests/admin_ui/pool_fixture.hpp"
+
+#include <gtest/gtest.h>
+
+#include <regex>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace admin_ui;
+using tests::kNow;
+using tests::PoolFixture;
+
+constexpr const char* kEvil = "<script>alert(1)</script>\"'&";
+
+/// What our content security policy would stop: anything inline, anything from elsewhere.
+void expect_obeys_policy(const std::string& page)
+{
+    static const std::regex kInlineScript("<script(?![^>]* src=\"/static/)", std::regex::icase);
+    static const std::regex kInlineStyle("<style|[\\s\"]style=", std::regex::icase);
+    static const std::regex kHandler("<[^>]*\\son[a-z]+=", std::regex::icase);
+    static const std::regex kElsewhere("(src|href)=\"(?!/|#)", std::regex::icase);
+    EXPECT_FALSE(std::regex_search(page, kInlineScript));
+    EXPECT_FALSE(std::regex_search(page, kInlineStyle));
+    EXPECT_FALSE(std::regex_search(page, kHandler));
+    EXPECT_FALSE(std::regex_search(page, kElsewhere));
+    EXPECT_EQ(page.find("{{"), std::string::npos) << "a place without a value";
+}
+
+History evil_history()
+{
+    History history;
+    RequestEntry request;
+    request.model = kEvil;
+    request.account = kEvil;
+    request.user = kEvil;
+    request.path = kEvil;
+    request.outcome = kEvil;
+    request.request_id = kEvil;
+    request.finished_at = kNow;
+    history.requests.push_back(request);
+    history.problem = kEvil;
+    HourSums hour;
+    hour.hour = {kNow.value - 3'600'000};
+    hour.sums.input = 100;
+    hour.sums.output = 10;
+    history.hours.push_back(hour);
+    return history;
+}
+
+TEST(Pages, NothingFromOutsideBecomesHtml)
+{
+    PoolFixture pool;
+    const auto slot = pool.add_account(std::string("codex:") + kEvil);
+    pool.edit(slot, [](shared::AccountIdentity& identity, shared::AccountRouting& routing) {
+        identity.plan = kEvil;
+        identity.email = kEvil;
+        identity.project = kEvil;
+        identity.problem = kEvil;
+        routing.state = shared::AccountState::rejected;
+        routing.reason = kEvil;
+    });
+    pool.set_problems(kEvil, 1);
+    PoolView view = pool.view();
+    add_models(view, {{std::string("codex:") + kEvil, kEvil, {}}});
+    for (const std::string& page :
+         {status_page(view, evil_history()),
+          landing_page(view, kEvil),
+          shared_page(kEvil, kEvil),
+          error_page(kEvil, kEvil)}) {
+        EXPECT_EQ(page.find("<script>alert"), std::string::npos);
+        EXPECT_NE(page.find("&lt;script&gt;alert(1)&lt;/script&gt;"), std::string::npos);
+        expect_obeys_policy(page);
+    }
+}
+
+TEST(Pages, TheLandingPageHasTheThreeSetUpsThatWork)
+{
+    PoolFixture pool;
+    pool.add_account("codex:a");
+    const std::string page = landing_page(pool.view(), "http://127.0.0.1:8989");
+    for (const char* line :
+         {"chatgpt_base_url = &quot;http://127.0.0.1:8989/backend-api&quot;",
+          "base_url = &quot;http://127.0.0.1:8989/v1&quot;"}) {
+        // Quotes of the template itself stand as they are.
+        std::string plain(line);
+        for (std::size_t at; (at = plain.find("&quot;")) != std::string::npos;)
+            plain.replace(at, 6, "\"");
+        EXPECT_NE(page.find(plain), std::string::npos) << plain;
+    }
+    EXPECT_NE(page.find("requires_openai_auth = true"), std::string::npos);
+    EXPECT_NE(page.find("export ANTHROPIC_BASE_URL=\"http://127.0.0.1:8989\""), std::string::npos);
+    EXPECT_NE(page.find("export GOOGLE_GENAI_USE_GCA=true"), std::string::npos);
+    EXPECT_NE(
+        page.find("export CODE_ASSIST_ENDPOINT=\"http://127.0.0.1:8989\""), std::string::npos);
+    EXPECT_NE(page.find("export GEMINI_CLI_TRUST_WORKSPACE=true"), std::string::npos);
+    EXPECT_NE(page.find("The only account can serve."), std::string::npos);
+}
+
+TEST(Pages, TheSharedPageTellsNothingOfThePool)
+{
+    const std::string page = shared_page("Friends", "For the few who know");
+    EXPECT_NE(page.find("<h1>Friends</h1>"), std::string::npos);
+    EXPECT_NE(page.find("For the few who know"), std::string::npos);
+    EXPECT_EQ(page.find("base_url"), std::string::npos);
+    EXPECT_NE(shared_page("", "").find("<h1>codex-pool</h1>"), std::string::npos);
+}
+
+TEST(Pages, TheStatusPageShowsAccountsWindowsAndProcesses)
+{
+    PoolFixture pool;
+    const auto a = pool.add_account("codex:personal");
+    pool.set_window(a, 18000, 1.0, 7'200'000);
+    pool.set_window(a, 604800, 0.85, 86'400'000);
+    pool.add_worker(0, 31337);
+    pool.set_problems("/pool/x.json: is empty", 1);
+    History history = evil_history();
+    history.requests[0].status = 200;
+    const std::string page = status_page(pool.view(), history);
+    EXPECT_NE(page.find("codex:personal"), std::string::npos);
+    EXPECT_NE(page.find("is-exhausted"), std::string::npos);
+    EXPECT_NE(page.find("bar full"), std::string::npos);
+    EXPECT_NE(page.find("bar high"), std::string::npos);
+    EXPECT_NE(page.find("85 %"), std::string::npos);
+    EXPECT_NE(page.find("back in 2 h"), std::string::npos);
+    EXPECT_NE(page.find("31337"), std::string::npos);
+    EXPECT_NE(page.find("/pool/x.json: is empty"), std::string::npos);
+    EXPECT_NE(page.find("owner@example.com"), std::string::npos);
+}
+
+TEST(Pages, TheAddressIsTheClientsOwnWhereThatIsHarmless)
+{
+    const auto address = [](std::string_view host, std::string_view url = "") {
+        return client_address(host, url, "127.0.0.1:8989");
+    };
+    EXPECT_EQ(address("localhost:1234"), "http://localhost:1234");
+    EXPECT_EQ(address("[::1]:8989"), "http://[::1]:8989");
+    for (const char* odd :
+         {"", "a b", "x\"; rm -rf /; \"", "$(id)", "a/b", "user@host", "<b>", "host\r\nX: y"}) {
+        EXPECT_EQ(address(odd), "http://127.0.0.1:8989") << odd;
+    }
+    EXPECT_EQ(address(std::string(256, 'a')), "http://127.0.0.1:8989");
+    EXPECT_EQ(address("localhost", "https://pool.example/x"), "https://pool.example/x");
+    EXPECT_EQ(address("localhost", "https://pool.example/\"$(id)"), "http://localhost");
+}
+
+TEST(Pages, AssetsAreServedTemplatesAreNot)
+{
+    const auto style = find_asset("style.css");
+    ASSERT_TRUE(style.has_value());
+    EXPECT_EQ(style->content_type, "text/css; charset=utf-8");
+    EXPECT_EQ(style->etag.size(), 18U);
+    EXPECT_TRUE(find_asset("app.js").has_value());
+    EXPECT_TRUE(find_asset("favicon.svg").has_value());
+    for (const char* name : {"status.html", "", "..", "../style.css", "nothing.css"})
+        EXPECT_FALSE(find_asset(name).has_value()) << name;
+}
+
+TEST(Pages, NumbersAreShort)
+{
+    EXPECT_EQ(short_number(0), "0");
+    EXPECT_EQ(short_number(9'999), "9999");
+    EXPECT_EQ(short_number(12'345), "12.3 k");
+    EXPECT_EQ(short_number(562'300'000), "562 M");
+    EXPECT_EQ(short_number(1'500'000'000), "1.5 G");
+    EXPECT_EQ(short_number(-3), "-3");
+}
+
+} // namespace

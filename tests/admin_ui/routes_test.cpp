@@ -1,0 +1,203 @@
+#include "admin_ui/routes.hpp"
+#include "tests/admin_ui/pool_fixture.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <string>
+#include <string_view>
+
+namespace {
+
+using namespace admin_ui;
+using nlohmann::json;
+using tests::kNow;
+using tests::PoolFixture;
+
+class RoutesTest : public testing::Test {
+protected:
+    PageResponse ask(const PageRequest& request)
+    {
+        return routes_.answer(request, kNow, tests::kMonotonicUs);
+    }
+
+    PageResponse
+    get(const std::string& path, const std::string& query = "", const std::string& accept = "")
+    {
+        PageRequest request;
+        request.path = path;
+        request.query = query;
+        request.accept = accept;
+        request.host = "127.0.0.1:8989";
+        return ask(request);
+    }
+
+    static std::string header(const PageResponse& response, std::string_view name)
+    {
+        for (const auto& field : response.headers)
+            if (field.name == name) return field.value;
+        return "(absent)";
+    }
+
+    PoolFixture pool_;
+    tests::TempDir folder_;
+    UsageQuery usage_{folder_.path() / "none.db"};
+    Routes routes_{pool_.segment(), usage_, {false, "", "127.0.0.1:8989", "", ""}};
+};
+
+TEST_F(RoutesTest, EveryPageAnswersSafely)
+{
+    pool_.add_account("codex:a");
+    for (const char* path :
+         {"/",
+          "/status",
+          "/metrics",
+          "/favicon.ico",
+          "/admin/accounts",
+          "/admin/requests",
+          "/static/style.css",
+          "/static/app.js"}) {
+        const PageResponse page = get(path);
+        EXPECT_EQ(page.status, 200U) << path;
+        EXPECT_FALSE(page.body.empty()) << path;
+        EXPECT_EQ(header(page, "X-Content-Type-Options"), "nosniff");
+        EXPECT_TRUE(header(page, "Content-Security-Policy").starts_with("default-src 'none';"));
+        EXPECT_EQ(header(page, "Referrer-Policy"), "no-referrer");
+        EXPECT_NE(header(page, "Content-Type"), "");
+        EXPECT_NE(header(page, "Cache-Control"), "(absent)");
+    }
+    EXPECT_EQ(header(get("/status"), "Cache-Control"), "no-store");
+    EXPECT_EQ(get("/status/").status, 200U);
+}
+
+TEST_F(RoutesTest, StatusIsHtmlOrJsonAsAsked)
+{
+    EXPECT_EQ(header(get("/status"), "Content-Type"), "text/html; charset=utf-8");
+    EXPECT_EQ(
+        header(get("/status", "", "text/html,application/json;q=0.9"), "Content-Type"),
+        "text/html; charset=utf-8");
+    for (const PageResponse& page :
+         {get("/status", "", "application/json"), get("/status", "a=b&format=json", "text/html")}) {
+        EXPECT_EQ(header(page, "Content-Type"), "application/json");
+        EXPECT_EQ(json::parse(page.body)["status"], "empty");
+    }
+}
+
+TEST_F(RoutesTest, OtherMethodsAreNamedInAllow)
+{
+    PageRequest request;
+    for (const char* path : {"/", "/status", "/admin/accounts", "/static/style.css"}) {
+        request.path = path;
+        request.method = "DELETE";
+        const PageResponse refused = ask(request);
+        EXPECT_EQ(refused.status, 405U) << path;
+        EXPECT_EQ(header(refused, "Allow"), "GET, HEAD");
+        request.method = "HEAD";
+        EXPECT_EQ(ask(request).status, 200U) << path;
+    }
+    request.path = "/admin/reload";
+    request.method = "GET";
+    const PageResponse refused = ask(request);
+    EXPECT_EQ(refused.status, 405U);
+    EXPECT_EQ(header(refused, "Allow"), "POST");
+}
+
+TEST_F(RoutesTest, WhatIsNotThereIs404InTheClientsLanguage)
+{
+    for (const char* path : {"/admin", "/admin/nothing", "/static/", "/static/status.html", "/x"}) {
+        const PageResponse page = get(path, "", "text/html");
+        EXPECT_EQ(page.status, 404U) << path;
+        EXPECT_EQ(header(page, "Content-Type"), "text/html; charset=utf-8");
+        EXPECT_EQ(json::parse(get(path).body).count("error"), 1U);
+    }
+}
+
+TEST_F(RoutesTest, AssetsAreRevalidatedByTheirTag)
+{
+    const std::string tag = header(get("/static/style.css"), "ETag");
+    PageRequest request;
+    request.path = "/static/style.css";
+    request.if_none_match = "\"other\", " + tag;
+    const PageResponse same = ask(request);
+    EXPECT_EQ(same.status, 304U);
+    EXPECT_TRUE(same.body.empty());
+    request.if_none_match = "\"other\"";
+    EXPECT_EQ(ask(request).status, 200U);
+    EXPECT_EQ(header(get("/static/style.css"), "Cache-Control"), "public, no-cache");
+    EXPECT_EQ(
+        header(get("/static/style.css", "v=1"), "Cache-Control"),
+        "public, max-age=31536000, immutable");
+}
+
+TEST_F(RoutesTest, ReloadIsAskedForByPostFromHereOnly)
+{
+    PageRequest request;
+    request.method = "POST";
+    request.path = "/admin/reload";
+    request.host = "127.0.0.1:8989";
+    EXPECT_TRUE(ask(request).reload);
+    request.origin = "http://127.0.0.1:8989";
+    request.fetch_site = "same-origin";
+    EXPECT_TRUE(ask(request).reload);
+    request.origin = "https://evil.example";
+    EXPECT_EQ(ask(request).status, 403U);
+    request.origin = "null";
+    EXPECT_EQ(ask(request).status, 403U);
+    request.origin.clear();
+    request.fetch_site = "cross-site";
+    EXPECT_EQ(ask(request).status, 403U);
+}
+
+TEST_F(RoutesTest, TheAnswerToAReloadNamesBrokenFiles)
+{
+    PageRequest request;
+    EXPECT_EQ(routes_.reload_response(request, 0).body, "ok\n");
+    pool_.set_problems("/pool/x.json: is empty", 1);
+    EXPECT_EQ(
+        routes_.reload_response(request, 1).body,
+        "ok, but 1 file is not in service:\n/pool/x.json: is empty\n");
+    request.accept = "application/json";
+    const json reply = json::parse(routes_.reload_response(request, 1).body);
+    EXPECT_EQ(reply["broken_files"], 1);
+    EXPECT_EQ(Routes::reload_failed(request).status, 504U);
+}
+
+TEST_F(RoutesTest, RequestsTakeALimit)
+{
+    EXPECT_EQ(get("/admin/requests", "limit=5").body, "[]\n");
+    for (const char* odd :
+         {"limit=x", "limit=-1", "limit=0", "limit=5x", "limit=99999999999999999999"})
+        EXPECT_EQ(get("/admin/requests", odd).status, 400U) << odd;
+    EXPECT_EQ(get("/admin/requests", "limit=").status, 200U);
+}
+
+TEST_F(RoutesTest, ABrokenHistoryLeavesThePagesUp)
+{
+    UsageQuery broken(folder_.write("broken.db", std::string(4096, 'x')));
+    Routes routes(pool_.segment(), broken, {});
+    PageRequest request;
+    request.path = "/status";
+    request.accept = "text/html";
+    const PageResponse page = routes.answer(request, kNow, 0);
+    EXPECT_EQ(page.status, 200U);
+    EXPECT_NE(page.body.find("cannot read the usage database"), std::string::npos);
+    request.path = "/admin/accounts";
+    EXPECT_EQ(routes.answer(request, kNow, 0).status, 200U);
+    request.path = "/admin/requests";
+    EXPECT_EQ(routes.answer(request, kNow, 0).status, 503U);
+}
+
+TEST_F(RoutesTest, InSharedModeTheFrontPageShowsNameAndTaglineOnly)
+{
+    pool_.add_account("codex:secret-name");
+    Routes routes(pool_.segment(), usage_, {true, "", "0.0.0.0:1", "Fr<i>ends", "tag & line"});
+    PageRequest request;
+    const PageResponse page = routes.answer(request, kNow, 0);
+    EXPECT_NE(page.body.find("Fr&lt;i&gt;ends"), std::string::npos);
+    EXPECT_NE(page.body.find("tag &amp; line"), std::string::npos);
+    EXPECT_EQ(page.body.find("secret-name"), std::string::npos);
+    EXPECT_EQ(page.body.find("account can serve"), std::string::npos);
+}
+
+} // namespace

@@ -1,0 +1,223 @@
+/// The server over a real Unix socket: one loop in this thread, clients in another.
+#include "admin_ui/server.hpp"
+#include "tests/admin_ui/pool_fixture.hpp"
+#include "tests/support/temp_dir.hpp"
+
+#include <boost/asio/post.hpp>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+namespace {
+
+using admin_ui::Routes;
+using admin_ui::Server;
+using admin_ui::UsageQuery;
+using tests::PoolFixture;
+
+sockaddr_un address_of(const std::filesystem::path& path)
+{
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+    return address;
+}
+
+/// A blocking client connection.
+class Client {
+public:
+    explicit Client(const std::filesystem::path& path) : fd_(::socket(AF_UNIX, SOCK_STREAM, 0))
+    {
+        const sockaddr_un address = address_of(path);
+        connected_ =
+            ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    }
+
+    Client(const Client&) = delete;
+    Client& operator=(const Client&) = delete;
+
+    ~Client() { ::close(fd_); }
+
+    void send(const std::string& text) const
+    {
+        EXPECT_TRUE(connected_);
+        EXPECT_EQ(::send(fd_, text.data(), text.size(), MSG_NOSIGNAL), ssize_t(text.size()));
+    }
+
+    /// Reads until `end` was seen or the server closes.
+    std::string read_until(const std::string& end)
+    {
+        char part[4096];
+        while (text_.find(end) == std::string::npos) {
+            const ssize_t n = ::recv(fd_, part, sizeof part, 0);
+            if (n <= 0) break;
+            text_.append(part, std::size_t(n));
+        }
+        const std::size_t at = text_.find(end);
+        const std::size_t size = at == std::string::npos ? text_.size() : at + end.size();
+        const std::string result = text_.substr(0, size);
+        text_.erase(0, size);
+        return result;
+    }
+
+    std::string read_all() { return read_until("(never sent)"); }
+
+private:
+    int fd_;
+    bool connected_ = false;
+    std::string text_;
+};
+
+class ServerTest : public testing::Test {
+protected:
+    ServerTest()
+    {
+        const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const sockaddr_un address = address_of(path_);
+        EXPECT_EQ(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+        EXPECT_EQ(::listen(fd, 512), 0);
+        server_ = std::make_unique<Server>(
+            loop_,
+            fd,
+            routes_,
+            [this] {
+                ++wishes_;
+                if (on_wish_) on_wish_();
+            },
+            reload_deadline_);
+        server_->start();
+    }
+
+    /// Runs the loop here and `talk` in a thread, until `talk` returns.
+    void with_client(const std::function<void()>& talk)
+    {
+        const auto work = boost::asio::make_work_guard(loop_);
+        std::thread client([&] {
+            talk();
+            loop_.stop();
+        });
+        loop_.restart();
+        loop_.run();
+        client.join();
+    }
+
+    tests::TempDir folder_;
+    std::filesystem::path path_ = folder_.path() / "admin.sock";
+    PoolFixture pool_;
+    UsageQuery usage_{folder_.path() / "none.db"};
+    Routes routes_{pool_.segment(), usage_, {false, "", "127.0.0.1:8989", "", ""}};
+    boost::asio::io_context loop_{1};
+    std::chrono::milliseconds reload_deadline_{200};
+    int wishes_ = 0;
+    std::function<void()> on_wish_;
+    std::unique_ptr<Server> server_;
+};
+
+TEST_F(ServerTest, ServesSeveralRequestsOnOneConnection)
+{
+    with_client([this] {
+        Client client(path_);
+        client.send("GET /admin/accounts HTTP/1.1\r\nHost: x\r\n\r\n");
+        EXPECT_TRUE(client.read_until("[]\n").starts_with("HTTP/1.1 200 OK\r\n"));
+        // Two at once, the second by HEAD.
+        client.send("GET /admin/requests HTTP/1.1\r\nHost: x\r\n\r\n"
+                    "HEAD /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        EXPECT_TRUE(client.read_until("[]\n").starts_with("HTTP/1.1 200 OK\r\n"));
+        const std::string head = client.read_all();
+        EXPECT_TRUE(head.starts_with("HTTP/1.1 200 OK\r\n")) << head;
+        EXPECT_TRUE(head.ends_with("\r\n\r\n")) << head;
+        EXPECT_NE(head.find("Content-Length: "), std::string::npos);
+        EXPECT_NE(head.find("Connection: close"), std::string::npos);
+    });
+}
+
+TEST_F(ServerTest, ANotModifiedAssetHasNoBody)
+{
+    with_client([this] {
+        Client client(path_);
+        client.send("GET /static/app.js HTTP/1.1\r\nHost: x\r\nIf-None-Match: *\r\n\r\n"
+                    "GET /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        const std::string text = client.read_all();
+        EXPECT_TRUE(text.starts_with("HTTP/1.1 304 Not Modified\r\n")) << text;
+        EXPECT_NE(text.find("\r\n\r\nHTTP/1.1 404 Not Found\r\n"), std::string::npos) << text;
+    });
+}
+
+TEST_F(ServerTest, ReloadWaitsForTheRefresher)
+{
+    on_wish_ = [this] { boost::asio::post(loop_, [this] { server_->reloaded(0); }); };
+    with_client([this] {
+        Client client(path_);
+        client.send("POST /admin/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        const std::string text = client.read_until("ok\n");
+        EXPECT_TRUE(text.starts_with("HTTP/1.1 200 OK\r\n")) << text;
+        EXPECT_TRUE(text.ends_with("\r\n\r\nok\n")) << text;
+    });
+    EXPECT_EQ(wishes_, 1);
+}
+
+TEST_F(ServerTest, OneAnswerServesAllWhoWait)
+{
+    on_wish_ = [this] {
+        if (wishes_ == 2) boost::asio::post(loop_, [this] { server_->reloaded(3); });
+    };
+    with_client([this] {
+        Client first(path_);
+        Client second(path_);
+        for (Client* client : {&first, &second})
+            client->send("POST /admin/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        EXPECT_NE(first.read_until("service:\n").find("3 files"), std::string::npos);
+        EXPECT_NE(second.read_until("service:\n").find("3 files"), std::string::npos);
+    });
+}
+
+TEST_F(ServerTest, ASilentRefresherIsSaid)
+{
+    with_client([this] {
+        Client client(path_);
+        client.send("POST /admin/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        EXPECT_TRUE(client.read_until("\r\n\r\n").starts_with("HTTP/1.1 504 "));
+    });
+    server_->reloaded(0); // comes too late: nobody waits
+}
+
+TEST_F(ServerTest, BadRequestsAreAnsweredAndClosed)
+{
+    with_client([this] {
+        Client nonsense(path_);
+        nonsense.send("NONSENSE\r\n\r\n");
+        EXPECT_TRUE(nonsense.read_all().starts_with("HTTP/1.1 400 "));
+        Client large(path_);
+        large.send(
+            "POST /admin/reload HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+            std::to_string(admin_ui::kRequestBodyMax + 1) + "\r\n\r\n");
+        EXPECT_TRUE(large.read_all().starts_with("HTTP/1.1 413 "));
+        Client gone(path_);
+        gone.send("GET / HTTP/1.1\r\nHo");
+    });
+    EXPECT_EQ(wishes_, 0);
+}
+
+TEST_F(ServerTest, TooManyConnectionsAreClosedTheOthersGoOn)
+{
+    with_client([this] {
+        std::vector<std::unique_ptr<Client>> all;
+        for (std::size_t i = 0; i < admin_ui::kSessionsMax; ++i)
+            all.push_back(std::make_unique<Client>(path_));
+        Client extra(path_);
+        EXPECT_EQ(extra.read_all(), "");
+        all.back()->send("GET /admin/accounts HTTP/1.1\r\nHost: x\r\n\r\n");
+        EXPECT_TRUE(all.back()->read_until("[]\n").starts_with("HTTP/1.1 200 "));
+    });
+}
+
+} // namespace
