@@ -7,15 +7,49 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
+
+#include <fmt/format.h>
 
 namespace shared {
 namespace {
 
+std::string source_text(const char* name)
+{
+    std::ifstream file(std::filesystem::path(CODEX_POOL_SOURCE_DIR) / name);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
 std::string example_text()
 {
-    const auto root = std::filesystem::path(CODEX_POOL_SOURCE_DIR);
-    std::ifstream file(root / "etc/config.example.toml");
-    return {std::istreambuf_iterator<char>(file), {}};
+    return source_text("etc/config.example.toml");
+}
+
+/// The row of the README's table for a setting.
+std::string readme_row(const Setting& setting)
+{
+    std::string names = fmt::format("`{}`", setting.environment);
+    if (!setting.flag.empty()) names += fmt::format(" `{}`", setting.flag);
+    std::string_view value = setting.default_text;
+    if (value.starts_with('"')) value = value.substr(1, value.size() - 2);
+    std::string shown = value.empty() ? "–" : fmt::format("`{}`", value);
+    if (!setting.unit.empty()) shown += fmt::format(" {}", setting.unit);
+    return fmt::format("\n| `{}` | {} | {} | {} |\n", setting.key, names, shown, setting.doc);
+}
+
+TEST(ConfigReadme, TablesHaveEverySetting)
+{
+    const std::string text = source_text("README.md");
+    for (const Setting& setting : settings())
+        EXPECT_NE(text.find(readme_row(setting)), std::string::npos) << readme_row(setting);
+    const ProviderRegistry registry;
+    for (const auto& provider : registry.all()) {
+        for (const UpstreamSpec& spec : provider->upstreams()) {
+            const std::string row = fmt::format(
+                "\n| `{}` | `{}` | `{}` |\n", spec.key, spec.environment, spec.default_url);
+            EXPECT_NE(text.find(row), std::string::npos) << row;
+        }
+    }
 }
 
 TEST(ConfigExample, HasEverySettingWithItsDefault)

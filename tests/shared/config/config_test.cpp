@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace shared {
 namespace {
@@ -304,6 +305,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"EmptyPath", "pool_dir = \"\"\n", {"the path is empty"}},
         BadCase{"Tilde", "pool_dir = \"~/pool\"\n", {"begins with ~"}},
         BadCase{"Newline", "friend_name = \"a\\nb\"\n", {"control characters"}},
+        BadCase{
+            "LongText", "friend_name = \"" + std::string(4097, 'x') + "\"\n", {"longer than 4096"}},
         BadCase{"PublicUrl", "public_url = \"pool.example.com\"\n", {"public_url", "http"}},
         BadCase{"PublicUrlQuote", "public_url = \"https://x/'; rm -rf\"\n", {"public_url"}},
         BadCase{"PublicUrlQuery", "public_url = \"https://x/?a=b\"\n", {"public_url"}},
@@ -457,6 +460,13 @@ TEST_F(ConfigTest, UsersFile)
         dir_.write("data/pool_users.json", text);
         EXPECT_THAT(problems_of(""), ElementsAre(HasSubstr("pool_users.json"))) << text;
     }
+}
+
+TEST_F(ConfigTest, UsersFileIsBounded)
+{
+    const auto file = dir_.write("data/pool_users.json", "[]");
+    ASSERT_EQ(::truncate(file.c_str(), (64 << 20) + 1), 0);
+    EXPECT_THAT(problems_of(""), ElementsAre(HasSubstr("larger than")));
 }
 
 TEST_F(ConfigTest, BoltDatabaseIsNamedAndLeftAlone)
