@@ -60,10 +60,12 @@ CommonFlags add_common(CLI::App& app, Values& values)
 /// The demo brings its own accounts and data, so that nothing of it can touch the real ones.
 void forbid_in_demo(const CommonFlags& flags)
 {
-    for (const CLI::Option* option : {flags.config, flags.pool_dir, flags.db_path})
+    for (const CLI::Option* option :
+         {flags.config, flags.pool_dir, flags.db_path, flags.workers, flags.debug})
         if (option->count() > 0)
             throw CLI::ValidationError(
-                option->get_name(), "the demo has its own accounts and data; leave this out");
+                option->get_name(),
+                "the demo has its own accounts, data and settings; only --listen can be given");
 }
 
 template <class T>

@@ -23,7 +23,7 @@ struct Options {
     };
 
     Command command = Command::run;
-    shared::ConfigFlags flags;    ///< run, check; demo: listen, workers and debug
+    shared::ConfigFlags flags;    ///< run, check; demo: listen only
     std::string role;             ///< child: "worker", "refresher" or "admin"
     shared::ChildArguments child; ///< child
     int exit_code = 0;            ///< help_or_error: 0 after help, 1 after a mistake

@@ -127,7 +127,9 @@ TEST(Options, Mistakes)
              {"run", "check"},
              {"run", "extra"},
              {"demo", "--pool-dir", "pool"},
-             {"--config", "c", "demo"}}) {
+             {"--config", "c", "demo"},
+             {"demo", "--workers", "2"},
+             {"demo", "--debug"}}) {
         const Parsed parsed = parse(arguments);
         EXPECT_EQ(parsed.options.command, Command::help_or_error) << arguments.front();
         EXPECT_EQ(parsed.options.exit_code, 1);
