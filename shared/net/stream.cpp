@@ -109,9 +109,9 @@ void WaitAny::await_suspend(std::coroutine_handle<> caller)
 void WaitAny::completed(std::size_t index, bool ok)
 {
     entries_[index].holds = ok;
-    --open_;
-    if (ok && !any_) {
-        any_ = true;
+    any_ = any_ || ok;
+    const bool first = open_-- == count_;
+    if (first) {
         for (std::size_t i = 0; i < count_; ++i) {
             if (i != index) entries_[i].cancel.emit(boost::asio::cancellation_type::terminal);
         }

@@ -1,0 +1,173 @@
+/// One request and its answer, from authentication to the record of what it cost.
+///
+///   exchange.cpp          the way: who is calling, where to, local answers, body, facts
+///   exchange_attempts.cpp accounts one after the other until one serves
+///   exchange_relay.cpp    the answer on its way to the client
+///   exchange_record.cpp   what remains: usage row, counters, log line
+///
+/// Until an answer is on its way the exchange holds all that another attempt needs (`Waiting`); then that is freed, so that an
+/// open stream costs little.
+#pragma once
+
+#include "shared/http/decode.hpp"
+#include "shared/http/framing.hpp"
+#include "shared/net/connector.hpp"
+#include "shared/net/deadlines.hpp"
+#include "shared/net/task.hpp"
+#include "shared/segment/pin_table.hpp"
+#include "shared/segment/worker_slots.hpp"
+#include "worker/authenticate.hpp"
+#include "worker/head_rewriter.hpp"
+#include "worker/own_routes.hpp"
+#include "worker/request_body.hpp"
+#include "worker/retry_policy.hpp"
+#include "worker/select_account.hpp"
+#include "worker/timings.hpp"
+#include "worker/upstream_call.hpp"
+#include "worker/worker_state.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace worker {
+
+class Session;
+
+class Exchange {
+public:
+    /// Bytes of an event stream held back until its first output, so that an error before it can go to another account.
+    static constexpr std::size_t kHoldBackBytesMax = std::size_t{64} * 1024;
+    /// A compressed body is decoded up to here, only to look inside.
+    static constexpr std::size_t kDecodedBytesMax = std::size_t{64} << 20U;
+
+    Exchange(WorkerState& worker, Session& session, std::unique_ptr<RequestText> text);
+    Exchange(const Exchange&) = delete;
+    Exchange(Exchange&&) = delete;
+    Exchange& operator=(const Exchange&) = delete;
+    Exchange& operator=(Exchange&&) = delete;
+    ~Exchange();
+
+    /// `early` is what arrived after the head. True if the connection can carry another request.
+    [[nodiscard]] shared::net::Task<bool> run(std::string_view early);
+
+private:
+    /// What is needed until an answer is on its way.
+    struct Waiting {
+        explicit Waiting(WorkerState& worker, Session& session) : body(worker, session) {}
+
+        shared::Route route;
+        shared::RequestFacts facts;
+        RequestBody body;
+        std::string decoded; ///< the body without its content coding, where one was undone
+        std::vector<shared::AccountSlot> tried;
+        RetryState retry;
+        std::string head; ///< of the request upstream
+        std::optional<UpstreamCall> call;
+        std::string error_body; ///< beginning of an error's payload
+        std::optional<shared::AccountSlot> pinned;
+    };
+
+    enum class RelayEnd : std::uint8_t {
+        whole,
+        cut,         ///< the upstream broke off, or is no valid HTTP
+        client_gone, ///< or took nothing for too long
+        before_output, ///< the stream failed before its first output and nothing was sent: try another account
+    };
+
+    // -- exchange.cpp --------------------------------------------------------------------------------
+    [[nodiscard]] const shared::http::RequestHead& head() const noexcept { return text_->head; }
+
+    [[nodiscard]] shared::net::Task<bool> answer_own(const OwnRoute& own, std::string_view early);
+    [[nodiscard]] shared::net::Task<bool> read_body(RequestBody::End taken);
+    [[nodiscard]] shared::net::Task<bool> answer_locally();
+    [[nodiscard]] shared::net::Task<bool> relay_to_admin();
+    void inspect();
+    [[nodiscard]] std::string_view decoded_body();
+    [[nodiscard]] shared::net::Task<bool>
+    refuse(shared::PoolError::Kind kind, std::string message, shared::UnixMillis retry_at = {});
+    [[nodiscard]] shared::net::Task<bool>
+    refuse_early(shared::PoolError::Kind kind, std::string message, std::string_view early);
+    [[nodiscard]] shared::LocalReply error_reply(const shared::PoolError& error) const;
+    [[nodiscard]] shared::LocalReply healthz() const;
+    /// Sends an answer of our own.
+    [[nodiscard]] shared::net::Task<bool> answer(shared::LocalReply reply);
+    [[nodiscard]] ClientHead client_head(std::int64_t now_us) const noexcept;
+    /// After the answer: whether the connection can go on.
+    [[nodiscard]] bool can_go_on() noexcept;
+
+    // -- exchange_attempts.cpp -------------------------------------------------------------------------
+    [[nodiscard]] shared::net::Task<bool> serve();
+    [[nodiscard]] Selection select();
+    [[nodiscard]] shared::net::Task<UpstreamCall::End> call_upstream(const Selection& selection);
+    [[nodiscard]] shared::net::Task<shared::Verdict> judge();
+    void learn(const shared::Verdict& verdict);
+    void learn_fault(AttemptEnd end);
+    [[nodiscard]] shared::net::Task<bool> give_up(AttemptEnd end, const shared::Verdict& verdict);
+    [[nodiscard]] shared::net::Task<bool> nobody_serves(const Selection& selection);
+    [[nodiscard]] shared::net::Task<bool> refuse_upgrade();
+    [[nodiscard]] AttemptEnd attempt_end(UpstreamCall::End end) const noexcept;
+    void rearm() noexcept;
+
+    // -- exchange_relay.cpp ----------------------------------------------------------------------------
+    [[nodiscard]] shared::net::Task<RelayEnd> relay();
+    [[nodiscard]] shared::net::Task<RelayEnd> relay_from(shared::net::Stream& stream);
+    [[nodiscard]] shared::net::Task<> tunnel();
+    void prepare_relay(const shared::http::ResponseHead& response);
+    void build_client_head(const shared::http::ResponseHead& response, std::string& out);
+    /// Follows the framing of the next bytes and returns those the client gets.
+    [[nodiscard]] std::string_view take(std::string_view raw);
+    void scan(std::string_view payload);
+    void finish_scan();
+    void publish_usage();
+    [[nodiscard]] bool must_hold() const noexcept;
+    [[nodiscard]] bool failed_before_output() const noexcept;
+    /// The head went out: learns that the account served, sets the pin, frees what another attempt would need.
+    void release();
+    void set_stream_deadline() noexcept;
+
+    // -- exchange_record.cpp -----------------------------------------------------------------------------
+    void record(shared::RequestOutcome outcome);
+
+    WorkerState& worker_;
+    Session& session_;
+    std::unique_ptr<RequestText> text_;
+    std::unique_ptr<Waiting> waiting_;
+    shared::net::CancelToken cancel_;
+    shared::net::Deadline deadline_;
+    const shared::Provider* provider_ = nullptr;
+    const shared::http::BaseUrl* origin_ = nullptr; ///< of the connection in use
+    std::optional<shared::RunningRequest> running_;
+    std::unique_ptr<shared::ResponseScanner> scanner_;
+    std::unique_ptr<shared::http::StreamDecoder> decoder_;
+    shared::http::BodyTracker tracker_;
+    Timings timings_;
+    shared::UnixMillis started_;
+    shared::PinKey pin_key_{};
+    RequestId id_{};
+    shared::FixedString<40> user_;
+    shared::FixedString<48> path_; ///< beginning of the path, for the log
+    std::uint64_t request_bytes_ = 0;
+    std::uint64_t response_bytes_ = 0;
+    std::int64_t stream_ends_at_ms_ = 0; ///< of Deadlines' clock; 0 = no limit
+    std::uint32_t idle_seconds_ = 0;
+    shared::AccountSlot account_;
+    std::uint16_t status_ = 0;
+    std::uint8_t attempts_ = 0;
+    bool has_pin_key_ = false;
+    bool keep_ = false; ///< the client's connection may carry another request
+    bool http10_ = false;
+    bool is_head_ = false;
+    bool streams_ = false;   ///< the client asked for a stream
+    bool unchunk_ = false;   ///< chunk framing is taken off
+    bool excess_ = false;    ///< the upstream sent more than its answer
+    bool tls_quiet_ = false; ///< the last read gave nothing: wait before the next
+    bool quiet_ = false;     ///< logged at debug only (the pool's own pages)
+    bool expired_ = false;   ///< deadline_ has passed
+    bool recorded_ = false;
+};
+
+} // namespace worker

@@ -1,0 +1,74 @@
+/// Builds the two message heads that the pool writes: the request's towards an upstream and the response's
+/// towards the client. Each is one string, written together with the body bytes that are already there.
+#pragma once
+
+#include "shared/http/base_url.hpp"
+#include "shared/http/head.hpp"
+#include "shared/providers/provider.hpp"
+#include "worker/request_ids.hpp"
+#include "worker/timings.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace worker {
+
+/// How the request's body goes upstream; its framing is ours, not the client's.
+struct OutgoingBody {
+    shared::http::BodyKind kind = shared::http::BodyKind::none; ///< none, length or chunked
+    std::uint64_t length = 0;
+    bool decoded = false; ///< Content-Encoding was undone: the field is dropped
+};
+
+/// A request in an account's name.
+void append_upstream_head(
+    const shared::Provider& provider,
+    const shared::Leg& leg,
+    const shared::http::BaseUrl& base,
+    const shared::http::RequestHead& request,
+    const shared::AccountCredential& account,
+    const OutgoingBody& body,
+    std::string& head);
+
+/// A request to the admin child: as it came, with the caller's credential removed.
+void append_admin_head(
+    const shared::http::RequestHead& request,
+    const OutgoingBody& body,
+    const RequestId& id,
+    std::string& head);
+
+/// What the client must be told besides the upstream's own fields.
+struct ClientHead {
+    RequestId id{};
+    const Timings* timings = nullptr;
+    std::int64_t now_us = 0;
+    bool close = false;                         ///< no further request on this connection
+    bool keep_alive_10 = false;                 ///< an HTTP/1.0 client asked to keep the connection
+    bool body_unchunked = false;                ///< the chunk framing is taken off (HTTP/1.0)
+    const shared::Provider* provider = nullptr; ///< null for the admin child's answers
+    const shared::PoolSummary* pool = nullptr;  ///< for quota fields, where the upstream sent some
+    shared::UnixMillis now;
+};
+
+/// The upstream's response head as the client gets it.
+void append_client_head(
+    const shared::http::ResponseHead& response, const ClientHead& context, std::string& head);
+
+/// Whether the upstream told a quota, so that the pool's own must be told instead.
+[[nodiscard]] bool has_quota_fields(
+    const shared::Provider& provider, const shared::http::ResponseHead& response) noexcept;
+
+/// The id by which the vendor knows the request; may be empty.
+[[nodiscard]] std::string_view
+upstream_request_id(const shared::http::ResponseHead& response) noexcept;
+
+/// A whole answer of the pool's own. `for_head` = the method was HEAD: no body.
+void append_local_answer(
+    const shared::LocalReply& reply, const ClientHead& context, bool for_head, std::string& out);
+
+void append_number(std::string& out, std::uint64_t number);
+[[nodiscard]] std::string_view reason_phrase(unsigned status) noexcept;
+
+} // namespace worker

@@ -1,0 +1,150 @@
+#include "worker/server.hpp"
+
+#include "shared/base/clock.hpp"
+#include "shared/base/log.hpp"
+#include "shared/segment/worker_slots.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+namespace worker {
+
+namespace {
+
+bool is_loopback(const sockaddr_storage& peer) noexcept
+{
+    if (peer.ss_family == AF_UNIX) return true;
+    if (peer.ss_family == AF_INET) {
+        sockaddr_in address{};
+        std::memcpy(&address, &peer, sizeof address);
+        return (ntohl(address.sin_addr.s_addr) >> 24U) == 127;
+    }
+    if (peer.ss_family != AF_INET6) return false;
+    sockaddr_in6 address{};
+    std::memcpy(&address, &peer, sizeof address);
+    return IN6_IS_ADDR_LOOPBACK(&address.sin6_addr) ||
+           (IN6_IS_ADDR_V4MAPPED(&address.sin6_addr) && address.sin6_addr.s6_addr[12] == 127);
+}
+
+void set_option(int fd, int level, int name, int value) noexcept
+{
+    ::setsockopt(fd, level, name, &value, sizeof value);
+}
+
+/// Accepted sockets inherit these: no system call per connection.
+void prepare_listener(int fd) noexcept
+{
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    // A client that closed while it waits for its answer looks like one that has only finished sending, until it
+    // leaves these probes unanswered.
+    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 10);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);
+    set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, 3);
+    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+} // namespace
+
+Server::Server(WorkerState& worker, int listen_fd)
+    : worker_(worker), listener_(worker.loop, listen_fd), timer_(worker.loop.get_executor())
+{
+    prepare_listener(listen_fd);
+}
+
+Server::~Server()
+{
+    closed_ = true;
+    abort_sessions();
+}
+
+void Server::start()
+{
+    worker_.on_session_end = [this] { check_drained(); };
+    tick();
+    accept_loop();
+}
+
+shared::net::Detached Server::accept_loop()
+{
+    accepting_ = true;
+    while (!closed_) {
+        const bool waited = co_await listener_.readable();
+        if (!waited || closed_) break;
+        for (int i = 0; i < kAcceptBatchMax; ++i) {
+            sockaddr_storage peer{};
+            socklen_t size = sizeof peer;
+            const int fd = ::accept4(
+                listener_.fd(),
+                reinterpret_cast<sockaddr*>(&peer), // NOLINT: the C interface
+                &size,
+                SOCK_NONBLOCK | SOCK_CLOEXEC);
+            if (fd >= 0) {
+                Session::start(worker_, sessions_, fd, is_loopback(peer));
+                continue;
+            }
+            if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+            if (errno == EINTR || errno == ECONNABORTED) continue;
+            // Out of descriptors or memory: the connection stays queued; the next tick tries again.
+            shared::log::warn("event=accept_failed errno={}", errno);
+            accepting_ = false;
+            co_return;
+        }
+    }
+    accepting_ = false;
+}
+
+void Server::schedule_tick()
+{
+    timer_.expires_after(worker_.deadlines.granularity());
+    timer_.async_wait([this](boost::system::error_code error) {
+        if (!error && !closed_) tick();
+    });
+}
+
+void Server::tick()
+{
+    const std::int64_t now_us = shared::now_monotonic_us();
+    worker_.row().heartbeat_us.store(now_us, std::memory_order_relaxed);
+    shared::publish_waiting(worker_.segment, worker_.slot);
+    worker_.deadlines.tick(now_us / 1000);
+    worker_.pool.expire(now_us / 1000);
+    if (!accepting_ && !worker_.draining && !closed_) accept_loop();
+    schedule_tick();
+}
+
+void Server::drain(std::function<void()> on_drained)
+{
+    if (worker_.draining) return;
+    worker_.draining = true;
+    on_drained_ = std::move(on_drained);
+    worker_.row().state.store(shared::SlotState::draining, std::memory_order_relaxed);
+    // Only our descriptor: what is queued there is for the process that takes over.
+    listener_.abort();
+    boost::system::error_code ignored;
+    listener_.descriptor().close(ignored);
+    for (auto it = sessions_.begin(); it != sessions_.end();)
+        (it++)->drain();
+    worker_.pool.clear();
+    check_drained();
+}
+
+void Server::abort_sessions() noexcept
+{
+    for (auto it = sessions_.begin(); it != sessions_.end();)
+        (it++)->abort();
+}
+
+void Server::check_drained()
+{
+    if (!worker_.draining || !sessions_.empty() || !on_drained_) return;
+    const std::function<void()> done = std::exchange(on_drained_, nullptr);
+    done();
+}
+
+} // namespace worker

@@ -1,0 +1,58 @@
+#include "worker/worker_state.hpp"
+
+#include "shared/base/clock.hpp"
+#include "worker/pool_summary.hpp"
+
+namespace worker {
+
+WorkerState::WorkerState(
+    shared::net::Loop& event_loop,
+    const shared::Config& configuration,
+    const shared::ProviderRegistry& providers,
+    shared::Segment& shared_segment,
+    std::uint16_t worker_slot,
+    SSL_CTX* tls,
+    const shared::net::ProxySettings& proxy,
+    std::chrono::milliseconds tick)
+    : loop(event_loop),
+      config(configuration),
+      registry(providers),
+      segment(shared_segment),
+      slot(worker_slot),
+      access{configuration.shared_mode, configuration.admin_password, configuration.admin_token},
+      deadlines(tick),
+      connector(event_loop, tls, proxy),
+      accounts(shared_segment),
+      started_at(shared::now_unix()),
+      buffer(std::make_unique_for_overwrite<char[]>(kBufferBytes))
+{}
+
+const shared::PoolSummary& WorkerState::summary(shared::ProviderId provider, shared::UnixMillis now)
+{
+    Summary& cached = summaries_[static_cast<std::size_t>(provider) % summaries_.size()];
+    if (!cached.made_at.is_set() || now.since(cached.made_at) >= std::chrono::seconds(1)) {
+        accounts.candidates(shared::ProviderId::none, candidates);
+        cached.summary = summarize_pool(candidates, provider, now);
+        cached.made_at = now;
+    }
+    return cached.summary;
+}
+
+std::unique_ptr<RequestText> WorkerState::take_text()
+{
+    if (spare_texts_.empty()) return std::make_unique<RequestText>();
+    std::unique_ptr<RequestText> text = std::move(spare_texts_.back());
+    spare_texts_.pop_back();
+    text->bytes.clear();
+    return text;
+}
+
+void WorkerState::give_text(std::unique_ptr<RequestText> text)
+{
+    constexpr std::size_t kKeptBytesMax = 16 * 1024;
+    if (!text || text->bytes.capacity() > kKeptBytesMax || spare_texts_.size() >= kSpareTextsMax)
+        return;
+    spare_texts_.push_back(std::move(text));
+}
+
+} // namespace worker

@@ -1,0 +1,92 @@
+/// What all requests of one worker share. Built once by the server, handed down by reference, outlives every session.
+#pragma once
+
+#include "shared/config/config.hpp"
+#include "shared/net/connector.hpp"
+#include "shared/net/deadlines.hpp"
+#include "shared/net/loop.hpp"
+#include "shared/providers/provider.hpp"
+#include "shared/segment/layout.hpp"
+#include "worker/account_cache.hpp"
+#include "worker/authenticate.hpp"
+#include "worker/request_ids.hpp"
+#include "worker/select_account.hpp"
+#include "worker/upstream_pool.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace worker {
+
+/// A request head with the bytes it points into; kept for reuse, so that a request allocates neither.
+struct RequestText {
+    std::string bytes;
+    shared::http::RequestHead head;
+};
+
+struct WorkerState {
+    /// One read is at most this much, for all connections together: nobody holds a buffer while waiting.
+    static constexpr std::size_t kBufferBytes = std::size_t{256} * 1024;
+    static constexpr std::size_t kSpareTextsMax = 16;
+
+    WorkerState(
+        shared::net::Loop& event_loop,
+        const shared::Config& configuration,
+        const shared::ProviderRegistry& providers,
+        shared::Segment& shared_segment,
+        std::uint16_t worker_slot,
+        SSL_CTX* tls,
+        const shared::net::ProxySettings& proxy,
+        std::chrono::milliseconds tick);
+
+    shared::net::Loop& loop;
+    const shared::Config& config;
+    const shared::ProviderRegistry& registry;
+    shared::Segment& segment;
+    std::uint16_t slot;
+    AccessPolicy access;
+    shared::net::Deadlines deadlines;
+    shared::net::Connector connector;
+    UpstreamPool pool;
+    AccountCache accounts;
+    RequestIds ids;
+    shared::UnixMillis started_at;
+    std::uint64_t rotation = 0;
+    bool draining = false;
+    /// Tells the supervisor that an account's token was refused.
+    std::function<void(shared::AccountSlot)> on_account_rejected;
+
+    /// A session has just ended.
+    std::function<void()> on_session_end;
+
+    /// Valid until the next wait; whoever keeps bytes across one copies them.
+    std::unique_ptr<char[]> buffer;
+    // Scratch space, valid until the next wait as well.
+    std::string head;
+    std::vector<Candidate> candidates;
+    shared::http::ResponseHead response;
+
+    [[nodiscard]] shared::WorkerSlot& row() const noexcept { return segment.workers[slot]; }
+
+    /// The pool's quota as clients see it, at most a second old.
+    [[nodiscard]] const shared::PoolSummary&
+    summary(shared::ProviderId provider, shared::UnixMillis now);
+
+    [[nodiscard]] std::unique_ptr<RequestText> take_text();
+    void give_text(std::unique_ptr<RequestText> text);
+
+private:
+    struct Summary {
+        shared::PoolSummary summary;
+        shared::UnixMillis made_at;
+    };
+
+    std::array<Summary, 8> summaries_{};
+    std::vector<std::unique_ptr<RequestText>> spare_texts_;
+};
+
+} // namespace worker
