@@ -102,7 +102,11 @@ read_file(const std::filesystem::path& file, std::size_t bytes_max, const char* 
     if (::stat(file.c_str(), &status) != 0) {
         const int error = errno;
         if (error != ENOENT) return failed(file, what, error);
-        if (::lstat(file.c_str(), &status) != 0) return FileText{.missing = true};
+        if (::lstat(file.c_str(), &status) != 0) {
+            FileText none;
+            none.missing = true;
+            return none;
+        }
         return Problem{
             printable(file.string()),
             "is a symbolic link to a file that does not exist",

@@ -101,10 +101,7 @@ private:
         config_.source = file_;
         read_config_text(
             registry_,
-            text_->bytes,
-            printable(file_.string()),
-            file_.parent_path(),
-            ConfigDialect::owner,
+            {text_->bytes, printable(file_.string()), file_.parent_path(), ConfigDialect::owner},
             config_,
             values_,
             problems_);
@@ -335,7 +332,7 @@ Result<Config> from_toml(const ProviderRegistry& registry, std::string_view text
     ConfigValues values(config);
     std::vector<Problem> problems;
     read_config_text(
-        registry, text, "configuration", "/", ConfigDialect::child, config, values, problems);
+        registry, {text, "configuration", "/", ConfigDialect::child}, config, values, problems);
     if (!problems.empty()) return problems.front();
     for (const auto& provider : registry.all())
         for (const UpstreamSpec& spec : provider->upstreams())

@@ -19,17 +19,10 @@ class Reader {
 public:
     Reader(
         const ProviderRegistry& registry,
-        const std::string& name,
-        const std::filesystem::path& folder,
-        ConfigDialect dialect,
+        const ConfigText& document,
         Config& config,
         ConfigValues& values)
-        : registry_(registry),
-          name_(name),
-          folder_(folder),
-          dialect_(dialect),
-          config_(config),
-          values_(values)
+        : registry_(registry), document_(document), config_(config), values_(values)
     {
         for (const Setting& setting : settings())
             known_.push_back(setting.key);
@@ -52,7 +45,7 @@ public:
         for (Found& found : found_) {
             if (problems.size() == kConfigProblemsMax) {
                 problems.push_back(
-                    {name_,
+                    {document_.name,
                      fmt::format("{} more problems", found_.size() - kConfigProblemsMax),
                      "mend these first"});
                 break;
@@ -79,7 +72,7 @@ private:
                 read_upstream(*spec, full, node);
             else if (prefix.empty() && is_table(full))
                 read_known_table(full, node);
-            else if (dialect_ == ConfigDialect::child && full == "shared_mode")
+            else if (document_.dialect == ConfigDialect::child && full == "shared_mode")
                 config_.shared_mode = node.value_or(true);
             else
                 read_unknown(full, key);
@@ -216,7 +209,8 @@ private:
 
     [[nodiscard]] ValueOrigin origin_of(const toml::source_position& at) const
     {
-        return {fmt::format("{}:{}:{}", name_, at.line, at.column), folder_, true};
+        return {
+            fmt::format("{}:{}:{}", document_.name, at.line, at.column), document_.folder, true};
     }
 
     void report(const toml::source_position& at, std::string what, std::string remedy)
@@ -232,9 +226,7 @@ private:
     static constexpr std::array<std::string_view, 2> kTables{"pool_users", "upstream"};
 
     const ProviderRegistry& registry_;
-    const std::string& name_;
-    const std::filesystem::path& folder_;
-    ConfigDialect dialect_;
+    const ConfigText& document_;
     Config& config_;
     ConfigValues& values_;
     std::vector<std::string_view> known_;
@@ -255,21 +247,18 @@ std::string without_content(std::string_view description)
 
 void read_config_text(
     const ProviderRegistry& registry,
-    std::string_view text,
-    const std::string& name,
-    const std::filesystem::path& folder,
-    ConfigDialect dialect,
+    const ConfigText& document,
     Config& config,
     ConfigValues& values,
     std::vector<Problem>& problems)
 {
-    Reader reader(registry, name, folder, dialect, config, values);
+    Reader reader(registry, document, config, values);
     try {
-        reader.read(toml::parse(text));
+        reader.read(toml::parse(document.text));
     } catch (const toml::parse_error& error) {
         const auto& at = error.source().begin;
         problems.push_back(
-            {fmt::format("{}:{}:{}", name, at.line, at.column),
+            {fmt::format("{}:{}:{}", document.name, at.line, at.column),
              fmt::format("is not valid TOML: {}", without_content(error.description())),
              "mend this line; texts need quotes"});
         return;

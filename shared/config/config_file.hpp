@@ -19,14 +19,19 @@ inline constexpr std::size_t kConfigProblemsMax = 50;
 /// Keys that only the supervisor's own text for its children has.
 enum class ConfigDialect : std::uint8_t { owner, child };
 
-/// Reads `text` and appends what is wrong, in the order of lines; `name` is the file's name for messages. Unknown keys,
-/// wrong types and values out of range are all found in one go; a syntax error ends the reading.
+/// One document to read.
+struct ConfigText {
+    std::string_view text;
+    std::string name;             ///< for messages
+    std::filesystem::path folder; ///< what relative paths are relative to
+    ConfigDialect dialect = ConfigDialect::owner;
+};
+
+/// Reads the document and appends what is wrong, in the order of lines. Unknown keys, wrong types and values out of
+/// range are all found in one go; a syntax error ends the reading.
 void read_config_text(
     const ProviderRegistry& registry,
-    std::string_view text,
-    const std::string& name,
-    const std::filesystem::path& folder,
-    ConfigDialect dialect,
+    const ConfigText& document,
     Config& config,
     ConfigValues& values,
     std::vector<Problem>& problems);

@@ -18,7 +18,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             for (const shared::UpstreamSpec& spec : provider->upstreams())
                 if (values.set_upstream(spec, spec.default_url, {})) std::abort();
         shared::read_config_text(
-            registry, text, "config.toml", "/folder", dialect, config, values, problems);
+            registry, {text, "config.toml", "/folder", dialect}, config, values, problems);
         if (problems.size() > shared::kConfigProblemsMax + 1) std::abort();
         if (!problems.empty()) continue;
         // What was accepted must reach the children unchanged.
