@@ -24,12 +24,12 @@ constexpr UnixMillis kNow{1'000'000'000'000};
 constexpr UnixMillis kLater{1'000'000'060'000};
 
 struct File {
-    std::string id;
+    std::string id = {};
     std::string token = "token-1";
     bool disabled = false;
     std::string vendor_id = "acct-1";
     shared::CredentialKind kind = shared::CredentialKind::oauth;
-    std::string project;
+    std::string project = {};
 };
 
 shared::LoadedAccount account(const File& file)
