@@ -130,6 +130,7 @@ Task<bool> Exchange::answer(shared::LocalReply reply)
 {
     const std::int64_t now_us = shared::now_monotonic_us();
     std::string out;
+    if (worker_.draining) keep_ = false;
     // A body that was not read to its end stands between this answer and the next request.
     if (waiting_ && head().body != BodyKind::none && !waiting_->body.finished()) {
         keep_ = false;

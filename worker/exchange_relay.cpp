@@ -95,7 +95,7 @@ void Exchange::prepare_relay(const shared::http::ResponseHead& response)
     tracker_ = shared::http::BodyTracker(response.body, response.content_length);
     excess_ = false;
     unchunk_ = http10_ && response.body == BodyKind::chunked;
-    if (response.body == BodyKind::until_close || unchunk_) keep_ = false;
+    if (response.body == BodyKind::until_close || unchunk_ || worker_.draining) keep_ = false;
     if (head().body != BodyKind::none && !waiting_->body.finished()) {
         // An early answer: the client still sends what nobody reads.
         keep_ = false;
