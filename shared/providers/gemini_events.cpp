@@ -247,21 +247,14 @@ void read_event(std::span<const http::PickedValue> values, UnixMillis now, Respo
 
 LocalReply error_reply(const PoolError& error)
 {
-    // Gemini CLI repeats a 429 for minutes unless it is told that the quota is spent (clients.md 3).
-    constexpr std::int64_t kTellAsSpentSeconds = 60;
-
+    // A RetryInfo of more than five minutes makes Gemini CLI stop at once with our message; below that it waits
+    // (measured with 0.61.0).
     nlohmann::json details = nlohmann::json::array();
     const std::int64_t seconds = retry_seconds(error);
     if (seconds > 0)
         details.push_back(
             {{"@type", "type.googleapis.com/google.rpc.RetryInfo"},
              {"retryDelay", std::to_string(seconds) + "s"}});
-    if (error.kind == PoolError::Kind::exhausted && seconds > kTellAsSpentSeconds)
-        details.push_back(
-            {{"@type", "type.googleapis.com/google.rpc.ErrorInfo"},
-             {"reason", "QUOTA_EXHAUSTED"},
-             {"domain", "cloudcode-pa.googleapis.com"},
-             {"metadata", {{"quotaResetDelay", std::to_string(seconds) + "s"}}}});
 
     nlohmann::json body;
     body["error"] = {
