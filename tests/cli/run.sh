@@ -1,0 +1,313 @@
+#!/usr/bin/env bash
+# The real CLIs, end to end: each one through the real pool in front of the fake upstreams, in a network namespace with
+# nothing but loopback and with a HOME of its own. Ends with "N passed, N failed".
+#
+#   run.sh CODEX_POOL FAKE_UPSTREAMS TAP [SCENARIO...]
+#
+# The CLIs are kept in $CODEX_POOL_TEST_CACHE (default ~/.cache/codex-pool-tests).
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+
+if [ -z "${CODEX_POOL_CLI_INSIDE:-}" ]; then
+    cache=${CODEX_POOL_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/codex-pool-tests}
+    "$here/install.sh" "$cache" || { echo "0 passed, 1 failed" && exit 1; }
+    export CODEX_POOL_CLI_INSIDE=1 CODEX_POOL_TEST_CACHE=$cache
+    # Root needs no user namespace; others get one in which they are root.
+    flags=-n
+    [ "$(id -u)" -eq 0 ] || flags=-rn
+    exec unshare "$flags" "${BASH_SOURCE[0]}" "$@"
+fi
+
+pool_program=$1 fake_program=$2 tap_program=$3
+shift 3
+cache=$CODEX_POOL_TEST_CACHE
+ip link set lo up
+work=$(mktemp -d "${TMPDIR:-/tmp}/codex-pool-cli-XXXXXX")
+started=()
+passed=0 failed=0
+# Nothing of the caller's set-up may reach the programs.
+for name in $(compgen -e | grep -E '^(PROXY_|POOL_|UPSTREAM_|FRIEND_|ADMIN_|ANTHROPIC_|CLAUDE|OPENAI_|CODEX_[A-OQ-Z]|GEMINI_|GOOGLE_|CODE_ASSIST|HTTPS?_PROXY|https?_proxy|ALL_PROXY|NO_PROXY|no_proxy)' || true); do
+    unset "$name"
+done
+
+stop_all() {
+    local pid
+    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null; done
+    for pid in "${started[@]}"; do wait "$pid" 2>/dev/null; done
+    started=()
+}
+trap 'stop_all; rm -rf "$work"' EXIT
+
+wait_for() { # FILE or "FILE PATTERN"
+    local i
+    for ((i = 0; i < 300; i++)); do
+        if [ $# -eq 1 ]; then [ -s "$1" ] && return 0; else grep -q "$2" "$1" 2>/dev/null && return 0; fi
+        sleep 0.1
+    done
+    echo "  gave up waiting for $*"
+    return 1
+}
+
+# start_pool ACCOUNTS...: fakes, pool and tap; sets $dir, $fake, $pool, $base (the tap).
+start_pool() {
+    dir=$work/$scenario
+    mkdir -p "$dir/home" "$dir/project" && chmod 700 "$dir"
+    "$fake_program" "$dir" --strict "$@" >"$dir/fake.log" 2>&1 &
+    started+=($!)
+    wait_for "$dir/url" || return 1
+    fake=$(cat "$dir/url")
+    chmod 700 "$dir/pool"
+    { printf 'listen_addr = "127.0.0.1:0"\nworkers = 2\n' && cat "$dir/upstream.toml"; } >"$dir/config.toml"
+    (cd "$dir" && exec "$pool_program" run --config "$dir/config.toml") >"$dir/pool.log" 2>&1 &
+    started+=($!)
+    wait_for "$dir/pool.log" 'listening on http://' || return 1
+    pool=$(grep -o 'http://127[0-9.]*:[0-9]*' "$dir/pool.log" | head -1)
+    local wanted i
+    wanted=$(find "$dir/pool" -name '*.json' | wc -l)
+    for ((i = 0; i < 100; i++)); do
+        curl -s --noproxy '*' "$pool/healthz" | grep -q "\"accounts\": *$wanted" && break
+        sleep 0.1
+    done
+    for ((i = 0; i < 100; i++)); do
+        [ "$(grep -c project_found "$dir/pool.log")" -ge "$(find "$dir/pool" -name 'gemini_[0-9]*.json' | wc -l)" ] && break
+        sleep 0.1
+    done
+    "$tap_program" "${pool##*:}" "$dir/tap" >"$dir/tap.err" 2>&1 &
+    started+=($!)
+    wait_for "$dir/tap/url" || return 1
+    base=$(cat "$dir/tap/url")
+    export HOME=$dir/home TMPDIR=$dir
+    cd "$dir/project" || return 1
+}
+
+script() { curl -sf --noproxy '*' "$fake/_fake/script" -d "$1" >/dev/null; }
+
+check() { python3 "$here/check.py" "$dir" "$pool" "$fake" "$@"; }
+
+# says PATTERN COMMAND...: runs it without input for at most 120 s and wants the pattern in its output.
+says() {
+    local pattern=$1
+    shift
+    timeout 120 "$@" </dev/null >"$dir/out" 2>&1
+    grep -qiE "$pattern" "$dir/out" && return 0
+    echo "  '$pattern' is not in the output of: $*"
+    sed 's/^/    | /' "$dir/out" | tail -40
+    return 1
+}
+
+# ---- Codex ---------------------------------------------------------------------------------------------------
+
+codex_home() { # EXTRA-TOP-LEVEL PROVIDER-LINES
+    export CODEX_HOME=$HOME/.codex
+    mkdir -p "$CODEX_HOME"
+    cp "$dir/client_auth.json" "$CODEX_HOME/auth.json"
+    cat >"$CODEX_HOME/config.toml" <<END
+chatgpt_base_url = "$base/backend-api"
+$1
+
+[analytics]
+enabled = false
+[features]
+daemon_auto_start = false
+[projects."$dir/project"]
+trust_level = "trusted"
+END
+    [ -z "${2:-}" ] || printf '[model_providers.codex-pool]\nbase_url = "%s/v1"\nwire_api = "responses"\n%s\n' "$base" "$2" >>"$CODEX_HOME/config.toml"
+}
+
+codex() { "$cache/codex" "$@"; }
+
+codex_says() {
+    local pattern=$1
+    shift
+    says "$pattern" "$cache/codex" exec "$@"
+}
+
+codex_two_turns() {
+    codex_says 'fake codex reply' --skip-git-repo-check --color never 'say hi' &&
+        codex_says 'fake codex reply' --skip-git-repo-check --color never resume --last 'and again'
+}
+
+scenario_codex_sse() {
+    start_pool codex=2 codex_key=1 || return 1
+    codex_home 'model_provider = "codex-pool"' $'name = "OpenAI via codex-pool proxy"\nrequires_openai_auth = true'
+    codex_two_turns && check turns=2 one-account
+}
+
+scenario_codex_websocket() {
+    start_pool codex=2 || return 1
+    codex_home 'model_provider = "codex-pool"' $'name = "OpenAI via codex-pool proxy"\nrequires_openai_auth = true\nsupports_websockets = true'
+    codex_two_turns && check turns=2 one-account websocket
+}
+
+scenario_codex_zstd() {
+    start_pool codex=2 || return 1
+    codex_home 'model_provider = "codex-pool"' $'name = "OpenAI"\nrequires_openai_auth = true'
+    codex_two_turns && check turns=2 one-account coding=zstd
+}
+
+scenario_codex_builtin() {
+    start_pool codex=2 || return 1
+    codex_home "openai_base_url = \"$base/v1\""
+    codex_two_turns && check turns=2 one-account websocket
+}
+
+scenario_codex_api_key() {
+    start_pool codex_key=2 || return 1
+    codex_home 'model_provider = "codex-pool"' $'name = "Pool with a key"\nenv_key = "POOL_KEY"'
+    rm "$CODEX_HOME/auth.json"
+    POOL_KEY=sk-any codex_two_turns && check turns=2 one-account accounts=codex_key_1,codex_key_2
+}
+
+scenario_codex_interactive() {
+    start_pool codex=2 || return 1
+    codex_home 'model_provider = "codex-pool"' $'name = "OpenAI via codex-pool proxy"\nrequires_openai_auth = true'
+    local tmux=(tmux -L "codex-pool-$$" -f /dev/null) i seen=1
+    "${tmux[@]}" new-session -d -x 120 -y 40 "env TERM=xterm-256color HOME='$HOME' CODEX_HOME='$CODEX_HOME' '$cache/codex' 'say hi'; echo ENDED; sleep 100"
+    for ((i = 0; i < 400; i++)); do
+        "${tmux[@]}" capture-pane -p >"$dir/pane" 2>/dev/null
+        grep -q 'fake codex reply' "$dir/pane" && seen=0 && break
+        grep -q ENDED "$dir/pane" && break
+        sleep 0.1
+    done
+    # The thread's title is asked for at the same time, by a request of its own.
+    for ((i = 0; i < 50; i++)); do
+        [ "$(grep -c '^POST /v1/responses' "$dir/tap/tap.log")" -ge 2 ] && break
+        sleep 0.1
+    done
+    "${tmux[@]}" kill-server 2>/dev/null
+    [ $seen -eq 0 ] || { echo "  no reply on the screen:" && sed 's/^/    | /' "$dir/pane" && return 1; }
+    check turns=1
+}
+
+scenario_codex_used_up() {
+    start_pool codex=2 || return 1
+    codex_home 'model_provider = "codex-pool"' $'name = "OpenAI via codex-pool proxy"\nrequires_openai_auth = true'
+    script '{"status":429,"headers":{"Content-Type":"application/json"},"body":"{\"error\":{\"type\":\"usage_limit_reached\",\"message\":\"used up\",\"resets_in_seconds\":5400}}"}'
+    codex_says 'usage limit' --skip-git-repo-check --color never 'say hi'
+}
+
+scenario_codex_failover() {
+    start_pool codex=2 || return 1
+    codex_home 'model_provider = "codex-pool"' $'name = "OpenAI via codex-pool proxy"\nrequires_openai_auth = true'
+    script '{"status":401,"body":"{}","times":1}'
+    codex_says 'fake codex reply' --skip-git-repo-check --color never 'say hi' && check turns=1
+}
+
+# ---- Claude Code -----------------------------------------------------------------------------------------------
+
+claude_environment() {
+    export ANTHROPIC_BASE_URL=$base CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
+    unset ANTHROPIC_API_KEY CLAUDE_CODE_OAUTH_TOKEN
+}
+
+claude_two_turns() {
+    says 'fake claude reply' "$cache/claude" -p 'say hi' &&
+        says 'fake claude reply' "$cache/claude" -p --continue 'and again'
+}
+
+scenario_claude_api_key() {
+    start_pool claude=2 claude_key=1 || return 1
+    claude_environment
+    ANTHROPIC_API_KEY=pool-user-key claude_two_turns && check turns=2 one-account
+}
+
+scenario_claude_oauth() {
+    start_pool claude=2 || return 1
+    claude_environment
+    CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-pool-any claude_two_turns && check turns=2 one-account
+}
+
+scenario_claude_by_key() {
+    start_pool claude_key=2 || return 1
+    claude_environment
+    CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-pool-any claude_two_turns && check turns=2 one-account
+}
+
+scenario_claude_used_up() {
+    start_pool claude=2 || return 1
+    claude_environment
+    script '{"status":429,"headers":{"Content-Type":"application/json","anthropic-ratelimit-unified-status":"rejected","retry-after":"5400"},"body":"{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"used up\"}}"}'
+    CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-pool-any says 'limit' "$cache/claude" -p 'say hi'
+}
+
+scenario_claude_failover() {
+    start_pool claude=2 || return 1
+    claude_environment
+    script '{"status":529,"body":"{\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}","times":1}'
+    ANTHROPIC_API_KEY=pool-user-key says 'fake claude reply' "$cache/claude" -p 'say hi' && check turns=1
+}
+
+# ---- Gemini CLI ----------------------------------------------------------------------------------------------------
+
+gemini_environment() {
+    export GEMINI_CLI_TRUST_WORKSPACE=true
+    mkdir -p "$HOME/.gemini"
+    unset CODE_ASSIST_ENDPOINT GOOGLE_GENAI_USE_GCA GOOGLE_CLOUD_ACCESS_TOKEN GEMINI_API_KEY GOOGLE_GEMINI_BASE_URL
+    if [ "$1" = gca ]; then
+        echo '{"privacy":{"usageStatisticsEnabled":false}}' >"$HOME/.gemini/settings.json"
+        export CODE_ASSIST_ENDPOINT=$base GOOGLE_GENAI_USE_GCA=true GOOGLE_CLOUD_ACCESS_TOKEN=pool-any
+    else
+        echo '{"privacy":{"usageStatisticsEnabled":false},"security":{"auth":{"selectedType":"gemini-api-key"}}}' >"$HOME/.gemini/settings.json"
+        export GEMINI_API_KEY=pool-any GOOGLE_GEMINI_BASE_URL=$base
+    fi
+}
+
+gemini_two_turns() {
+    says 'fake gemini reply' "$cache/node" "$cache/gemini.js" -p 'say hi' &&
+        says 'fake gemini reply' "$cache/node" "$cache/gemini.js" --resume latest -p 'and again'
+}
+
+# Its project belongs to one account and is replaced where another serves: those bodies differ by that value alone.
+scenario_gemini_code_assist() {
+    start_pool gemini=2 gemini_key=1 || return 1
+    gemini_environment gca
+    gemini_two_turns && check turns=4 one-account accounts=gemini_1,gemini_2 no-hashes
+}
+
+scenario_gemini_one_account() {
+    start_pool gemini=1 || return 1
+    gemini_environment gca
+    gemini_two_turns && check turns=4 one-account
+}
+
+# No conversation id at all: the pool goes by the first element of `contents`, which the router's request shares or not.
+scenario_gemini_api_key() {
+    start_pool gemini_key=2 || return 1
+    gemini_environment key
+    gemini_two_turns && check turns=4
+}
+
+scenario_gemini_used_up() {
+    start_pool gemini=2 || return 1
+    gemini_environment gca
+    script '{"status":429,"headers":{"Content-Type":"application/json"},"body":"{\"error\":{\"code\":429,\"status\":\"RESOURCE_EXHAUSTED\",\"message\":\"used up\",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\",\"reason\":\"QUOTA_EXHAUSTED\",\"metadata\":{\"quotaResetDelay\":\"5400s\"}}]}}"}'
+    says 'quota|exhausted|limit|capacity|429' "$cache/node" "$cache/gemini.js" -m gemini-2.5-flash -p 'say hi'
+}
+
+scenario_gemini_failover() {
+    start_pool gemini=2 || return 1
+    gemini_environment gca
+    script '{"status":503,"body":"{}","times":1}'
+    says 'fake gemini reply' "$cache/node" "$cache/gemini.js" -p 'say hi' && check turns=2 no-hashes
+}
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+all=$(compgen -A function | sed -n 's/^scenario_//p')
+for scenario in ${*:-$all}; do
+    begun=$SECONDS
+    echo "-- $scenario"
+    if "scenario_$scenario"; then
+        passed=$((passed + 1))
+        echo "ok $scenario ($((SECONDS - begun)) s)"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $scenario ($((SECONDS - begun)) s); the pool's log ends:"
+        [ -n "${dir:-}" ] && tail -30 "$dir/pool.log" | sed 's/^/    # /'
+    fi
+    stop_all
+    cd "$work" || exit 1
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ] && [ $passed -gt 0 ]
