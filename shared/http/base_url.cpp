@@ -58,7 +58,9 @@ Result<BaseUrl> with_authority(std::string_view authority, BaseUrl base)
         if (close == std::string_view::npos) return problem("the address lacks its ']'");
         base.host = authority.substr(1, close - 1);
         in6_addr address{};
-        if (inet_pton(AF_INET6, base.host.c_str(), &address) != 1)
+        const bool clean =
+            base.host.find_first_not_of("0123456789abcdefABCDEF:.") == std::string::npos;
+        if (!clean || inet_pton(AF_INET6, base.host.c_str(), &address) != 1)
             return problem("the address in brackets is no IPv6 address");
         const std::string_view rest = authority.substr(close + 1);
         has_port = !rest.empty();
@@ -96,6 +98,7 @@ bool is_loopback_host(std::string_view host)
 {
     if (iequals(host, "localhost")) return true;
     const std::string text(host);
+    if (text.find('\0') != std::string::npos) return false; // inet_pton() would stop reading there
     in_addr v4{};
     if (inet_pton(AF_INET, text.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24U) == 127;
     in6_addr v6{};

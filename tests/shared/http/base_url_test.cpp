@@ -82,6 +82,13 @@ TEST(BaseUrl, RefusesWhatIsNoBase)
     EXPECT_TRUE(parse_base_url("https://" + std::string(253, 'a')).has_value());
 }
 
+TEST(BaseUrl, ANulHidesNothing)
+{
+    EXPECT_TRUE(parse_base_url(std::string("http://[::1\0.evil]/", 19)).has_error());
+    EXPECT_TRUE(parse_base_url(std::string("http://127.0.0.1\0.evil", 22)).has_error());
+    EXPECT_FALSE(is_loopback_host(std::string("127.0.0.1\0.evil", 15)));
+}
+
 TEST(BaseUrl, NeverRepeatsAPassword)
 {
     const Result<BaseUrl> result = parse_base_url("https://me:hunter2@a.b/x");
