@@ -115,8 +115,13 @@ Html account_part(const AccountView& account, UnixMillis now)
     if (!identity.problem.empty()) {
         html.raw("<p class=\"note\">").text(identity.problem.view()).raw("</p>\n");
     }
-    html.add(window_part("5 hours", account.routing.short_window, account.short_used, now));
-    html.add(window_part("Week", account.routing.long_window, account.long_used, now));
+    // API keys usually have no such windows: nothing is said about what was never heard of.
+    const bool has_windows =
+        account.routing.short_window.seconds != 0 || account.routing.long_window.seconds != 0;
+    if (identity.kind != 2 || has_windows) {
+        html.add(window_part("5 hours", account.routing.short_window, account.short_used, now));
+        html.add(window_part("Week", account.routing.long_window, account.long_used, now));
+    }
     const TokenSums& totals = account.totals;
     html.raw("<dl class=\"facts\"><div><dt>In flight</dt><dd>").number(account.in_flight);
     html.raw("</dd></div><div><dt>Requests</dt><dd>").text(short_number(totals.requests));
@@ -174,7 +179,7 @@ Html tiles_part(const PoolView& pool)
     html.add(tile("In flight", std::to_string(pool.in_flight())));
     html.add(tile("Requests", short_number(requests)));
     html.add(tile("Tokens", short_number(tokens)));
-    html.add(tile("Pinned conversations", short_number(static_cast<std::int64_t>(pool.pins))));
+    html.add(tile("Pinned", short_number(static_cast<std::int64_t>(pool.pins))));
     html.add(tile("Up for", duration_text(pool.uptime_seconds())));
     return html.raw("</dl>\n");
 }
