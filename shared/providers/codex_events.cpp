@@ -276,25 +276,33 @@ void read_error_event(Values v, UnixMillis now, ResponseFacts& facts)
         judge(status > 0 && status < 1000 ? static_cast<unsigned>(status) : 0, word, until), facts);
 }
 
-void read_response_event(Values v, UnixMillis now, ResponseFacts& facts)
+/// The events that carry the response itself; all others carry output.
+enum class Stage : std::uint8_t { begun, output, ended, failed };
+
+Stage stage_of(std::string_view type) noexcept
 {
-    std::string_view event = v[ev_type].text;
-    event.remove_prefix(std::string_view("response.").size());
+    type.remove_prefix(std::string_view("response.").size());
+    if (type == "created" || type == "in_progress" || type == "queued") return Stage::begun;
+    if (type == "completed" || type == "incomplete" || type == "done") return Stage::ended;
+    return type == "failed" ? Stage::failed : Stage::output;
+}
+
+void read_response_event(Values v, Stage stage, UnixMillis now, ResponseFacts& facts)
+{
     if (v[ev_response_id].is_string()) facts.response_id.assign(v[ev_response_id].text);
     if (v[ev_response_model].is_string()) facts.model.assign(v[ev_response_model].text);
     read_usage(v, ev_response_usage, facts);
-    if (event == "created" || event == "in_progress" || event == "queued") return;
-    if (event == "failed") {
+    if (stage == Stage::failed)
         fail(
             judge(
                 0,
                 known_word(v[ev_response_error_code], v[ev_response_error_type]),
                 reset_in_body(v[ev_response_error_resets_at], v[ev_response_error_resets_in], now)),
             facts);
-        return;
+    if (stage == Stage::ended) {
+        facts.generated = true;
+        facts.terminal = true;
     }
-    facts.generated = true;
-    if (event == "completed" || event == "incomplete" || event == "done") facts.terminal = true;
 }
 
 /// An answer that is one document, or a chunk of Chat Completions.
@@ -336,11 +344,17 @@ void CodexProvider::read_event(
     std::span<const http::PickedValue> values, UnixMillis now, ResponseFacts& facts) const
 {
     const std::string_view type = values[ev_type].text;
+    const bool of_response = type.starts_with("response.");
+    const Stage stage = of_response ? stage_of(type) : Stage::begun;
+    if (stage == Stage::output) { // nearly all events are such, and they say nothing else
+        facts.generated = true;
+        return;
+    }
     read_quota(values, now, facts.quota);
     read_usage(values, ev_usage, facts);
     read_older_usage(values, facts);
-    if (type.starts_with("response."))
-        read_response_event(values, now, facts);
+    if (of_response)
+        read_response_event(values, stage, now, facts);
     else if (type == "error")
         read_error_event(values, now, facts);
     else if (type.empty())

@@ -20,6 +20,12 @@ bool is_within(std::string_view path, std::string_view folder) noexcept
     return strip(path, folder) && (path.empty() || path.front() == '/');
 }
 
+/// What nearly all requests ask for; tested first.
+bool is_turn(std::string_view path) noexcept
+{
+    return path == "/v1/responses" || path == "/responses";
+}
+
 /// "." and ".." segments, escaped or not, would leave the place a path was matched for.
 bool has_dot_segment(std::string_view path) noexcept
 {
@@ -198,6 +204,7 @@ Match CodexProvider::match(const http::RequestHead& request) const noexcept
     constexpr std::array<std::string_view, 6> kFolders{
         "/v1", "/responses", "/backend-api", "/api/codex", "/ws", "/models"};
     const std::string_view path = request.path;
+    if (is_turn(path)) return Match::path;
     // Claude's, even where its header is missing.
     if (is_within(path, "/v1/messages")) return Match::fallback;
     const bool known = std::any_of(kFolders.begin(), kFolders.end(), [path](std::string_view f) {
@@ -210,6 +217,7 @@ Match CodexProvider::match(const http::RequestHead& request) const noexcept
 Route CodexProvider::route(const http::RequestHead& request) const
 {
     const std::string_view path = request.path;
+    if (is_turn(path)) return responses(request, "", true);
     if (has_dot_segment(path)) return {};
     const Local stub = stub_for(without_trailing_slash(path));
     if (stub != Local::none) return local(stub, Access::open);

@@ -11,6 +11,34 @@ bool says_event_stream(std::string_view content_type) noexcept
     return http::iequals(content_type.substr(0, kEventStream.size()), kEventStream);
 }
 
+/// A picker has four kilobytes, an event needs one for microseconds, and a worker has thousands of streams. So streams
+/// own one only while an event of theirs is open, and between events one waits here for whoever is next: making
+/// one anew costs as much as reading a small event. Per thread, because a Provider may be shared between threads and
+/// has no state; workers have one thread.
+struct SparePicker {
+    const http::JsonPaths* paths = nullptr;
+    std::size_t size = 0; ///< of *paths then: the same address may hold another list by now
+    std::unique_ptr<http::JsonPicker> picker;
+};
+
+thread_local SparePicker spare;
+
+std::unique_ptr<http::JsonPicker> take_picker(const http::JsonPaths& paths)
+{
+    if (spare.picker && spare.paths == &paths && spare.size == paths.size())
+        return std::move(spare.picker);
+    return std::make_unique<http::JsonPicker>(paths);
+}
+
+void give_back(const http::JsonPaths& paths, std::unique_ptr<http::JsonPicker> picker)
+{
+    if (!picker) return;
+    picker->reset();
+    spare.paths = &paths;
+    spare.size = paths.size();
+    spare.picker = std::move(picker);
+}
+
 } // namespace
 
 ResponseScanner::ResponseScanner(const Provider& provider, std::string_view content_type)
@@ -25,7 +53,7 @@ ResponseScanner::~ResponseScanner() = default;
 
 http::JsonPicker& ResponseScanner::picker()
 {
-    if (!picker_) picker_ = std::make_unique<http::JsonPicker>(provider_.event_paths());
+    if (!picker_) picker_ = take_picker(provider_.event_paths());
     return *picker_;
 }
 
@@ -47,7 +75,7 @@ void ResponseScanner::feed(std::string_view bytes, UnixMillis now)
             picker().feed(data);
         },
         [this, now] { end_event(now); });
-    if (!event_open_) picker_.reset();
+    if (!event_open_) give_back(provider_.event_paths(), std::move(picker_));
 }
 
 void ResponseScanner::feed_document(std::string_view bytes, UnixMillis now)
@@ -59,7 +87,7 @@ void ResponseScanner::feed_document(std::string_view bytes, UnixMillis now)
     if (!values.malformed()) provider_.read_event(values.values(), now, facts_);
     event_open_ = false;
     framing_ = Framing::done;
-    picker_.reset();
+    give_back(provider_.event_paths(), std::move(picker_));
 }
 
 void ResponseScanner::end_event(UnixMillis now)
@@ -83,7 +111,7 @@ void ResponseScanner::finish(UnixMillis now)
         facts_ = std::move(partial);
     }
     event_open_ = false;
-    picker_.reset();
+    give_back(provider_.event_paths(), std::move(picker_));
 }
 
 } // namespace shared
