@@ -44,6 +44,8 @@ TlsSessions::Slot* TlsSessions::slot(const std::string& origin)
 
 void TlsLayer::Deleter::operator()(SSL* ssl) const noexcept
 {
+    // Without this OpenSSL takes the connection for broken and never resumes its session.
+    SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(ssl);
 }
 
