@@ -52,7 +52,7 @@ void log_report(const RosterReport& report, const std::filesystem::path& folder)
         shared::log::warn("event=credential_warning {}", warning);
     }
     for (const shared::Problem& problem : report.problems) {
-        shared::log::error("event=pool_problem {}", problem.text());
+        shared::log::error("event=credential_file_broken {}", problem.text());
     }
     for (const std::string& id : report.added)
         shared::log::info("event=account_added account={}", id);
