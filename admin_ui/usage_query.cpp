@@ -33,7 +33,7 @@ constexpr const char* kRecent =
     " attempts, outcome, websocket, input_tokens, cached_input_tokens, cache_creation_tokens,"
     " output_tokens, reasoning_tokens, duration_ms, first_byte_ms, own_us, request_bytes,"
     " response_bytes, upstream_request_id"
-    " FROM requests ORDER BY finished_at DESC, id DESC LIMIT ?";
+    " FROM requests ORDER BY id DESC LIMIT ?";
 
 struct CloseDatabase {
     void operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }

@@ -51,8 +51,8 @@ public:
 
     void send(const Child& child, shared::MessageType type, std::uint64_t value = 0);
 
-    /// Takes out every child that has ended. A worker's in-flight counts are zero then, and its slot is on its way to be
-    /// closed.
+    /// Takes out every child that has ended. A worker's in-flight counts are zero then, and its slot is on its way to
+    /// be closed.
     [[nodiscard]] std::vector<EndedChild> reap();
 
 private:

@@ -80,6 +80,9 @@ Result<pid_t> spawn(const SpawnRequest& request)
         arrange_descriptors(descriptors.data(), descriptors.size());
         reset_signals();
         execv(request.program.c_str(), argv.data());
+        constexpr std::string_view kFailed =
+            "codex-pool: cannot execute itself for a child process\n";
+        (void)!write(STDERR_FILENO, kFailed.data(), kFailed.size());
         _exit(shared::kExitFatal);
     }
     const int reason = errno;

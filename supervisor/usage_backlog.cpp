@@ -1,7 +1,6 @@
 #include "supervisor/usage_backlog.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace supervisor {
 
@@ -11,10 +10,14 @@ bool UsageBacklog::add(const UsageRow& row, std::string_view account)
         rows_.push_back(row);
         return true;
     }
-    UsageKey key = usage_key(row, account);
     // Models are whatever clients send; accounts and users are not, so this bounds the map.
-    if (sums_.size() >= kSumsMax && !sums_.contains(key)) key.model = kOtherModel;
-    sums_[std::move(key)].add(row);
+    if (sums_.size() >= kSumsMax && !sums_.contains(UsageKeyView(row, account))) {
+        UsageRow other = row;
+        other.model = kOtherModel;
+        add_usage(sums_, other, account);
+    } else {
+        add_usage(sums_, row, account);
+    }
     return false;
 }
 

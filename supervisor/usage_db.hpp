@@ -5,7 +5,7 @@
 ///   requests(id, request_id, started_at, finished_at, user, provider, account, model, path, status, attempts,
 ///            outcome, websocket, input_tokens, cached_input_tokens, cache_creation_tokens, output_tokens,
 ///            reasoning_tokens, duration_ms, first_byte_ms, own_us, request_bytes, response_bytes,
-///            upstream_request_id)      index on finished_at; pruned after usage_retention_days
+///            upstream_request_id)      in the order of finishing; pruned after usage_retention_days
 ///   usage_hourly(hour, user, account, model, requests, failed_requests, input_tokens, cached_input_tokens,
 ///            cache_creation_tokens, output_tokens, reasoning_tokens, duration_ms, last_used)   never pruned
 #pragma once
@@ -48,14 +48,15 @@ public:
     UsageDb& operator=(const UsageDb&) = delete;
     ~UsageDb();
 
-    /// Writes the first `rows` waiting rows and all waiting sums, with their roll-ups, in one transaction: all or nothing.
+    /// Writes the first `rows` waiting rows and all waiting sums, with their roll-ups, in one transaction: all or
+    /// nothing.
     [[nodiscard]] shared::Result<void>
     write(const UsageBacklog& backlog, std::size_t rows, const AccountNames& account_names);
 
     /// Sums since the database began, by account id.
     [[nodiscard]] shared::Result<std::map<std::string, UsageSums, std::less<>>> account_totals();
 
-    /// Deletes at most `max` request rows that finished before `cutoff`; says how many.
+    /// Of the `max` oldest request rows deletes those that finished before `cutoff`; says how many.
     [[nodiscard]] shared::Result<std::size_t>
     delete_before(shared::UnixMillis cutoff, std::size_t max);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <string_view>
+#include <utility>
 
 namespace supervisor {
 namespace {
@@ -95,14 +96,23 @@ void sanitize(shared::UsageEntry& entry, shared::UnixMillis now) noexcept
     make_printable(entry.path);
 }
 
-UsageKey usage_key(const shared::UsageEntry& entry, std::string_view account)
+UsageKeyView::UsageKeyView(const shared::UsageEntry& entry, std::string_view account_id) noexcept
+    : hour_ms(entry.finished_at.value / kHourMillis * kHourMillis),
+      user(entry.user.view()),
+      account(account_id),
+      model(entry.model.view())
+{}
+
+void add_usage(UsageSumsByKey& sums, const shared::UsageEntry& entry, std::string_view account)
 {
-    UsageKey key;
-    key.hour_ms = entry.finished_at.value / kHourMillis * kHourMillis;
-    key.user = entry.user.view();
-    key.account = account;
-    key.model = entry.model.view();
-    return key;
+    const UsageKeyView key(entry, account);
+    auto place = sums.find(key);
+    if (place == sums.end()) {
+        UsageKey owned{
+            key.hour_ms, std::string(key.user), std::string(key.account), std::string(key.model)};
+        place = sums.emplace(std::move(owned), UsageSums{}).first;
+    }
+    place->second.add(entry);
 }
 
 } // namespace supervisor

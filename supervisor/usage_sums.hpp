@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace supervisor {
 
@@ -21,8 +22,28 @@ struct UsageKey {
     std::string user;
     std::string account; ///< account id; empty = no account answered
     std::string model;
+};
 
-    friend auto operator<=>(const UsageKey&, const UsageKey&) = default;
+/// The same, borrowed: to look a key up without copying its texts.
+struct UsageKeyView {
+    std::int64_t hour_ms = 0;
+    std::string_view user;
+    std::string_view account;
+    std::string_view model;
+
+    UsageKeyView(const UsageKey& key) noexcept
+        : hour_ms(key.hour_ms), user(key.user), account(key.account), model(key.model)
+    {}
+
+    UsageKeyView(const shared::UsageEntry& entry, std::string_view account_id) noexcept;
+
+    friend auto operator<=>(const UsageKeyView&, const UsageKeyView&) = default;
+};
+
+struct UsageKeyLess {
+    using is_transparent = void;
+
+    bool operator()(const UsageKeyView& a, const UsageKeyView& b) const noexcept { return a < b; }
 };
 
 struct UsageSums {
@@ -40,7 +61,7 @@ struct UsageSums {
     void add(const UsageSums& other) noexcept;
 };
 
-using UsageSumsByKey = std::map<UsageKey, UsageSums>;
+using UsageSumsByKey = std::map<UsageKey, UsageSums, UsageKeyLess>;
 
 /// Whether the client got no useful answer: an error status, a cut answer, a refusal, a killed worker. A client
 /// that left by itself did not fail.
@@ -50,6 +71,7 @@ using UsageSumsByKey = std::map<UsageKey, UsageSums>;
 /// printable UTF-8 in its texts.
 void sanitize(shared::UsageEntry& entry, shared::UnixMillis now) noexcept;
 
-[[nodiscard]] UsageKey usage_key(const shared::UsageEntry& entry, std::string_view account);
+/// Adds one request to the sums of its key.
+void add_usage(UsageSumsByKey& sums, const shared::UsageEntry& entry, std::string_view account);
 
 } // namespace supervisor

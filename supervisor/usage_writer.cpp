@@ -283,7 +283,7 @@ void UsageWriter::prune(shared::UnixMillis now, std::int64_t steady_us)
     const shared::UnixMillis cutoff = now.plus(-std::chrono::hours(24) * retention_days_);
     const auto deleted = db_.delete_before(cutoff, kDeleteRowsMax);
     // More of them: go on with the next small batch in a second, between batches of new rows.
-    const bool more = deleted && *deleted == kDeleteRowsMax;
+    const bool more = deleted && *deleted >= kDeleteRowsMax / 2;
     prune_at_us_ = steady_us + (more ? kFlushEveryUs : kPruneEveryUs);
     if (!deleted) shared::log::warn("event=usage_not_pruned {}", deleted.error().text());
 }
@@ -292,7 +292,7 @@ void UsageWriter::report_lost() const
 {
     UsageSumsByKey lost = backlog_.sums();
     for (const UsageRow& row : backlog_.rows())
-        lost[usage_key(row, account_id(row.account))].add(row);
+        add_usage(lost, row, account_id(row.account));
     std::map<std::string, UsageSums> by_account;
     for (const auto& [key, sums] : lost)
         by_account[key.account].add(sums);
