@@ -2,7 +2,8 @@
 ///
 /// A provider opens no socket, reads no clock and keeps no state: facts and the time come in as
 /// arguments, requests and facts go out as values. That is what lets one test file per vendor cover it with
-/// recorded bytes, and lets worker, refresher and the fake providers share it. Callers never ask which vendor they have.
+/// recorded bytes, and lets worker, refresher and the fake providers share it. Callers never ask which
+/// vendor they have.
 #pragma once
 
 #include "shared/base/fixed_string.hpp"
@@ -179,10 +180,11 @@ struct Usage {
     TokenCount output;
     TokenCount reasoning;
 
-    /// Not read from a cache, plus output.
+    /// Not read from a cache, plus output. Never negative, whatever a vendor reports.
     [[nodiscard]] TokenCount billable() const noexcept
     {
-        return {input.value - cached_input.value + output.value};
+        const std::int64_t fresh = input.value - cached_input.value;
+        return {(fresh > 0 ? fresh : 0) + output.value};
     }
 
     friend bool operator==(const Usage&, const Usage&) = default;
@@ -301,7 +303,8 @@ public:
     [[nodiscard]] virtual std::string_view file_prefix() const noexcept = 0;
     /// Reads the text of a credential file. The Problem's `where` is left for the caller to fill in.
     [[nodiscard]] virtual Result<Credential> parse_credential(std::string_view json) const = 0;
-    /// The next step to learn the account's project. `previous` is the call made last, with `reply`; both null at first.
+    /// The next step to learn the account's project. `previous` is the call made last, with `reply`; both
+    /// null at first.
     [[nodiscard]] virtual DiscoveryStep discover(
         const Credential& credential, const UpstreamCall* previous, const CallReply* reply) const;
 
