@@ -1,3 +1,5 @@
+// g++ 12 warns of Asio's own headers once they are inlined here at -O2; the warning is not true.
+#pragma GCC diagnostic ignored "-Wnull-dereference"
 #include "refresher/refresher.hpp"
 
 #include "refresher/project_finder.hpp"
