@@ -117,8 +117,7 @@ std::vector<Event> message_events(const Call& call, const Json& request, const J
     out.push_back(event({{"type", "message_start"}, {"message", start}}));
     out.back().says = first;
     if (!call.error_event.empty() && call.error_after == 0) {
-        out.push_back(
-            {.name = "error", .data = call.error_event, .says = std::nullopt, .last = true});
+        out.push_back({.name = "error", .data = call.error_event, .says = Tokens{}, .last = true});
         return out;
     }
     std::size_t index = 0;

@@ -112,6 +112,12 @@ void check_head(Server& server, const Message& message, const Call& call)
     }
 }
 
+/// Answers that a proxy must not take for one.
+bool is_unusable(Fault fault)
+{
+    return fault == Fault::bad_head || fault == Fault::double_length;
+}
+
 /// What is wrong with the credential, or "".
 std::string check_account(const Call& call)
 {
@@ -288,7 +294,7 @@ private:
         }
         const bool serves = subject.generates && behaviour_.status == 0 &&
                             (call_.error_event.empty() || call_.error_after != 0) &&
-                            check_account(call_).empty();
+                            !is_unusable(behaviour_.fault) && check_account(call_).empty();
         if (serves && call_.leg != Leg::direct)
             call_.moved_is_error =
                 server_.ledger().note_conversation(subject.conversation, name()) &&

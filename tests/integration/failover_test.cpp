@@ -286,7 +286,8 @@ TEST_F(Failover, AKeptConnectionThatTheUpstreamClosedIsReplaced)
         EXPECT_EQ(make(client, turn_of(Cli::claude, "c", i)).status, 200U);
         upstream().close_idle();
     }
-    // And one that closes as the request leaves: the same account again, on a new connection.
+    // And one that closes a kept connection as the request leaves: the same account again, on a new connection.
+    EXPECT_EQ(make(client, turn_of(Cli::claude, "c", 8)).status, 200U);
     fake::Behaviour close = fake::does(fake::Fault::close_before_head);
     close.times = 1;
     upstream().script(close);

@@ -7,6 +7,9 @@
 namespace tests {
 namespace {
 
+/// Decoded size, above every cap.
+constexpr std::size_t kBombBytes = 100U << 20U;
+
 class Hostile : public PoolTest {
 protected:
     void SetUp() override { add(fake::Vendor::claude, fake::Kind::oauth, "claude_1"); }
@@ -128,7 +131,7 @@ TEST_F(Hostile, BombsAreOnlyRelayed)
 {
     add(fake::Vendor::codex, fake::Kind::oauth, "codex_1");
     start();
-    const std::string zeros(300U << 20U, '0');
+    const std::string zeros(kBombBytes, '0');
     for (const char* coding : {"gzip", "br", "zstd"}) {
         Turn turn = turn_of(Cli::codex, "bomb");
         turn.body = fake::encode_all(coding, zeros);
@@ -154,7 +157,7 @@ TEST_F(Hostile, BombsAreOnlyRelayed)
 TEST_F(Hostile, ABombAsAnswerIsOnlyRelayed)
 {
     start();
-    const std::string bomb = fake::encode_all("gzip", std::string(300U << 20U, ' '));
+    const std::string bomb = fake::encode_all("gzip", std::string(kBombBytes, ' '));
     upstream().script(fake::answers(
         200, bomb, {{"Content-Type", "application/json"}, {"Content-Encoding", "gzip"}}));
     fake::Client client = this->client();

@@ -132,7 +132,7 @@ TEST_F(Lifecycle, ChildrenThatDieAreReplaced)
 TEST_F(Lifecycle, AStoppedWorkerIsKilledAndReplaced)
 {
     add(fake::Vendor::claude, fake::Kind::oauth, "claude_1");
-    set("worker_hang_seconds = 1");
+    set("worker_hang_seconds = 2");
     start();
     const std::vector<pid_t> workers = pool().children("worker");
     ASSERT_EQ(::kill(workers.at(0), SIGSTOP), 0);

@@ -3,7 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include <atomic>
+#include <algorithm>
 #include <set>
 
 #include <signal.h>
@@ -29,6 +29,31 @@ protected:
     static std::string id_of(std::size_t conversation)
     {
         return "conversation-" + std::to_string(conversation);
+    }
+
+    /// The first turns, all at the same time, so that they spread over the accounts.
+    void first_turns()
+    {
+        fake::Behaviour waits = fake::does(fake::Fault::hang_before_head);
+        waits.times = kConversations;
+        upstream().script(waits);
+        std::vector<fake::Client> clients;
+        for (std::size_t i = 0; i < kConversations; ++i) {
+            clients.push_back(client());
+            const Turn turn = turn_of(cli_of(i), id_of(i));
+            ASSERT_TRUE(clients[i].send(turn.method, turn.target, turn.headers, turn.body));
+        }
+        ASSERT_TRUE(upstream().ledger().wait([](const auto& all) {
+            return std::count_if(all.begin(), all.end(), [](const auto& each) {
+                       return each.generates && !each.request_sha256.empty();
+                   }) == static_cast<std::ptrdiff_t>(kConversations);
+        }));
+        upstream().release();
+        for (fake::Client& each : clients) {
+            EXPECT_EQ(each.read_head().status, 200U);
+            EXPECT_TRUE(each.read_rest().complete);
+        }
+        upstream().clear_script();
     }
 
     /// One turn of every conversation; returns how many were not answered with a whole 200.
@@ -64,7 +89,7 @@ TEST_F(Survival, ThirtyConversationsKeepTheirAccounts)
     use_upstream(options);
     add_six();
     start();
-    EXPECT_EQ(turn_of_all(1), 0U);
+    first_turns();
     const auto before = upstream().ledger().conversations();
     ASSERT_EQ(before.size(), kConversations);
     std::set<std::string> used;
@@ -101,7 +126,7 @@ TEST_F(Survival, AKilledWorkerLeavesTheOthersAndItsUsage)
     add_six();
     start();
     fake::Behaviour gated;
-    gated.gate_after = 2; // Claude has said what the input costs by then
+    gated.gate_after = 5; // the cost of the input and the first output are out by then
     gated.path = "/v1/messages";
     upstream().script(gated);
     // Streams that stand still in both workers, then one worker dies.
@@ -111,7 +136,7 @@ TEST_F(Survival, AKilledWorkerLeavesTheOthersAndItsUsage)
         const Turn turn = turn_of(Cli::claude, "held-" + std::to_string(i));
         ASSERT_TRUE(streams.back().send(turn.method, turn.target, turn.headers, turn.body));
         ASSERT_EQ(streams.back().read_head().status, 200U);
-        ASSERT_NE(streams.back().read_until("message_start"), "");
+        ASSERT_NE(streams.back().read_until("content_block_delta"), "");
     }
     ASSERT_TRUE(upstream().ledger().wait([](const auto& all) {
         std::size_t told = 0;
