@@ -66,6 +66,7 @@ Task<bool> Exchange::run(std::string_view early)
         co_return co_await refuse_early(PoolError::Kind::unauthorized, caller.reason, early);
     if (caller.refusal == Refusal::forbidden)
         co_return co_await refuse_early(PoolError::Kind::forbidden, caller.reason, early);
+    if (needed == Access::open) waiting_->body.limit(kOpenBodyBytesMax);
     if (own) co_return co_await answer_own(*own, early);
     if (waiting_->route.target == Route::Target::not_found)
         co_return co_await refuse_early(

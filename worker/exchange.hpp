@@ -5,8 +5,8 @@
 ///   exchange_relay.cpp    the answer on its way to the client
 ///   exchange_record.cpp   what remains: usage row, counters, log line
 ///
-/// Until an answer is on its way the exchange holds all that another attempt needs (`Waiting`); then that is freed, so that an
-/// open stream costs little.
+/// Until an answer is on its way the exchange holds all that another attempt needs (`Waiting`); then that is
+/// freed, so that an open stream costs little.
 #pragma once
 
 #include "shared/http/decode.hpp"
@@ -39,10 +39,14 @@ class Session;
 
 class Exchange {
 public:
-    /// Bytes of an event stream held back until its first output, so that an error before it can go to another account.
+    /// Bytes of an event stream held back until its first output, so that an error before it can go to another
+    /// account.
     static constexpr std::size_t kHoldBackBytesMax = std::size_t{64} * 1024;
     /// A compressed body is decoded up to here, only to look inside.
     static constexpr std::size_t kDecodedBytesMax = std::size_t{64} << 20U;
+
+    /// Anybody may send one to the open stubs: it is not worth more memory than this.
+    static constexpr std::uint64_t kOpenBodyBytesMax = std::uint64_t{1} << 20U;
 
     Exchange(WorkerState& worker, Session& session, std::unique_ptr<RequestText> text);
     Exchange(const Exchange&) = delete;
@@ -108,6 +112,7 @@ private:
     void learn_fault(AttemptEnd end);
     [[nodiscard]] shared::net::Task<bool> give_up(AttemptEnd end, const shared::Verdict& verdict);
     [[nodiscard]] shared::net::Task<bool> nobody_serves(const Selection& selection);
+    [[nodiscard]] bool http_could_serve();
     [[nodiscard]] shared::net::Task<bool> refuse_upgrade();
     [[nodiscard]] AttemptEnd attempt_end(UpstreamCall::End end) const noexcept;
     void rearm() noexcept;

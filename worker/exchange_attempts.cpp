@@ -60,6 +60,10 @@ Task<bool> Exchange::serve()
     AttemptEnd attempt = AttemptEnd::answered;
     Verdict verdict;
     while (true) {
+        if (session_.gone()) {
+            record(RequestOutcome::client_gone);
+            co_return false;
+        }
         const Selection selection = select();
         if (!selection.account.is_set()) {
             if (waiting.tried.empty() || selection.limited)
@@ -131,6 +135,7 @@ Task<bool> Exchange::serve()
             attempts_,
             static_cast<int>(attempt),
             verdict.reason.view());
+        waiting.call->recycle(origin_);
         waiting.call.reset();
         rearm();
         if (decision != RetryDecision::next_account) co_return co_await give_up(attempt, verdict);
@@ -320,6 +325,7 @@ Task<bool> Exchange::give_up(AttemptEnd end, const Verdict& verdict)
         record(RequestOutcome::client_gone);
         co_return false;
     }
+    if (head().upgrades_to_websocket && http_could_serve()) co_return co_await refuse_upgrade();
     // Whose accounts are all used up by now is told when to come back, whatever the last attempt ended with.
     const Selection selection = select();
     if (!selection.account.is_set() && selection.limited)
@@ -337,6 +343,7 @@ Task<bool> Exchange::nobody_serves(const Selection& selection)
 {
     running_->assign(shared::AccountSlot{});
     account_ = {};
+    if (head().upgrades_to_websocket && http_could_serve()) co_return co_await refuse_upgrade();
     if (waiting_->route.local_if_unserved && waiting_->tried.empty())
         co_return co_await answer_locally();
     if (selection.limited)
@@ -346,6 +353,16 @@ Task<bool> Exchange::nobody_serves(const Selection& selection)
             selection.retry_at);
     co_return co_await refuse(
         PoolError::Kind::no_account, "the pool has no account that can serve this");
+}
+
+bool Exchange::http_could_serve()
+{
+    SelectionQuery query;
+    query.provider = provider_->id();
+    query.legs = waiting_->route.legs;
+    query.now = shared::now_unix();
+    worker_.accounts.candidates(query.provider, worker_.candidates);
+    return select_account(query, worker_.candidates).account.is_set();
 }
 
 Task<bool> Exchange::refuse_upgrade()

@@ -1,4 +1,5 @@
-/// The answer on its way to the client: bytes go through as they come, framing is only followed, the scanner looks on.
+/// The answer on its way to the client: bytes go through as they come, framing is only followed, the scanner
+/// looks on.
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
 #include "worker/exchange.hpp"
@@ -249,7 +250,8 @@ Task<Exchange::RelayEnd> Exchange::relay_from(shared::net::Stream& stream)
             if (session_.gone()) co_return RelayEnd::client_gone;
             if (!waited || cancel_.cancelled()) {
                 if (!holding || head_sent) co_return RelayEnd::cut;
-                // No output for so long, but no error either: thinking is not failing. The client gets what there is.
+                // No output for so long, but no error either: thinking is not failing. The client gets what
+                // there is.
                 expired_ = false;
                 cancel_.rearm();
                 holding = false;

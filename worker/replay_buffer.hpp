@@ -15,7 +15,8 @@ public:
     /// Room for exactly `bytes`; what was held is lost.
     void reserve(std::size_t bytes);
 
-    /// Appends, growing by half; never beyond `max` bytes in all. Returns false, and takes nothing, if it would be.
+    /// Appends, growing by half; never beyond `max` bytes in all. Returns false, and takes nothing, if it would
+    /// be.
     [[nodiscard]] bool append(std::string_view bytes, std::size_t max);
 
     [[nodiscard]] char* free_space() noexcept { return bytes_.get() + size_; }

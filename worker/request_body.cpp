@@ -19,7 +19,7 @@ constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 } // namespace
 
 RequestBody::RequestBody(WorkerState& worker, Session& session) noexcept
-    : worker_(worker), session_(session)
+    : worker_(worker), session_(session), max_(worker.config.max_body_bytes)
 {}
 
 RequestBody::End RequestBody::begin(const shared::http::RequestHead& head, std::string_view early)
@@ -29,7 +29,7 @@ RequestBody::End RequestBody::begin(const shared::http::RequestHead& head, std::
     tracker_ = shared::http::BodyTracker(kind_, length_);
     expects_continue_ = head.expects_continue && kind_ != BodyKind::none && early.empty();
     if (kind_ == BodyKind::length) {
-        if (length_ > worker_.config.max_body_bytes) {
+        if (length_ > max_) {
             settled_ = true;
             return End::too_large;
         }
@@ -58,7 +58,7 @@ RequestBody::End RequestBody::state() noexcept
 {
     settled_ = true;
     if (tracker_.failed()) return End::malformed;
-    if (tracker_.payload_bytes() > worker_.config.max_body_bytes) return End::too_large;
+    if (tracker_.payload_bytes() > max_) return End::too_large;
     if (tracker_.finished()) return End::whole;
     if (too_long_) return End::too_long;
     settled_ = false;
@@ -144,7 +144,7 @@ RequestBody::End RequestBody::stream_more(std::string& out)
     const std::size_t used =
         tracker_.consume(bytes, [&](std::string_view payload) { frame(payload, out); });
     if (tracker_.failed()) return End::malformed;
-    if (tracker_.payload_bytes() > worker_.config.max_body_bytes) return End::too_large;
+    if (tracker_.payload_bytes() > max_) return End::too_large;
     if (used < bytes.size()) session_.keep_for_later(bytes.substr(used));
     if (!tracker_.finished()) return End::too_long;
     if (kind_ == BodyKind::chunked) out += "0\r\n\r\n";

@@ -7,6 +7,7 @@
 #include "worker/head_rewriter.hpp"
 #include "worker/replay_buffer.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,12 +22,15 @@ public:
     enum class End : std::uint8_t {
         whole, ///< all of it is held
         too_long, ///< longer than max_replay_bytes: what is held is its beginning, the rest is to be streamed
-        too_large, ///< longer than max_body_bytes
+        too_large, ///< longer than allowed
         malformed, ///< broken chunk framing
         gone,      ///< the client left or sent nothing for too long
     };
 
     RequestBody(WorkerState& worker, Session& session) noexcept;
+
+    /// Less than max_body_bytes is allowed. Before begin().
+    void limit(std::uint64_t bytes) noexcept { max_ = std::min(max_, bytes); }
 
     /// Takes what came with the head. Bytes beyond the body go back to the session. Never waits.
     [[nodiscard]] End begin(const shared::http::RequestHead& head, std::string_view early);
@@ -49,7 +53,8 @@ public:
 
     /// What goes upstream before anything more is read: the held beginning, framed.
     [[nodiscard]] std::string stream_beginning();
-    /// Reads once, without waiting, and appends what goes upstream, framed. whole = the end was read; too_long = go on.
+    /// Reads once, without waiting, and appends what goes upstream, framed. whole = the end was read; too_long
+    /// = go on.
     [[nodiscard]] End stream_more(std::string& out);
 
     [[nodiscard]] OutgoingBody outgoing() const noexcept;
@@ -65,6 +70,7 @@ private:
     ReplayBuffer buffer_;
     shared::http::BodyKind kind_ = shared::http::BodyKind::none;
     std::uint64_t length_ = 0;
+    std::uint64_t max_;
     bool too_long_ = false;
     bool settled_ = false;
     bool expects_continue_ = false;

@@ -40,8 +40,8 @@ void set_option(int fd, int level, int name, int value) noexcept
 void prepare_listener(int fd) noexcept
 {
     set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    // A client that closed while it waits for its answer looks like one that has only finished sending, until it
-    // leaves these probes unanswered.
+    // A client that closed while it waits for its answer looks like one that has only finished sending, until
+    // it leaves these probes unanswered.
     set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
     set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, 10);
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, 5);

@@ -1,8 +1,8 @@
 /// One client connection: reads request heads one after the other and gives each to an Exchange.
 ///
 /// The session owns the socket, the client's deadlines and the bytes that arrived beyond the current message
-/// (pipelining). It notices a client that is gone (reset, or vanished: keep-alive probes) at any moment, and tells whoever
-/// works for it; a client that has only finished sending still gets its answer.
+/// (pipelining). It notices a client that is gone (reset, or vanished: keep-alive probes) at any moment, and
+/// tells whoever works for it; a client that has only finished sending still gets its answer.
 #pragma once
 
 #include "shared/net/deadlines.hpp"
@@ -70,7 +70,8 @@ public:
 
     [[nodiscard]] std::string take_leftover() noexcept { return std::exchange(leftover_, {}); }
 
-    /// The client's body was not read: it must be thrown away before closing, or the reset could overtake our answer.
+    /// The client's body was not read: it must be thrown away before closing, or the reset could overtake our
+    /// answer.
     void must_linger() noexcept { linger_ = true; }
 
     /// The answer is cut short: the close must be a reset, so that the client cannot take it for whole.

@@ -237,7 +237,7 @@ Task<> UpstreamCall::read_error_body(std::string& body)
 {
     shared::http::BodyTracker tracker(head_->body, head_->content_length);
     const auto append = [&body](std::string_view payload) { body.append(payload); };
-    static_cast<void>(tracker.consume(early_, append));
+    bool excess = tracker.consume(early_, append) < early_.size();
     deadline_.set(kErrorBodyMax);
     cancel_.watch(stream_.get());
     while (!tracker.finished() && !tracker.failed() && body.size() < kErrorBodyBytesMax) {
@@ -253,13 +253,20 @@ Task<> UpstreamCall::read_error_body(std::string& body)
         }
         if (!got.ok()) break;
         const std::string_view bytes(worker_.buffer.get(), got.bytes);
-        static_cast<void>(tracker.consume(bytes, append));
+        excess = tracker.consume(bytes, append) < bytes.size() || excess;
         storage_.append(bytes);
     }
     cancel_.watch(static_cast<Stream*>(nullptr));
+    whole_ = tracker.finished() && !excess;
     // Appending may have moved the storage: the views are made anew.
     static_cast<void>(shared::http::parse_response(storage_, method_, *own_head_));
     early_ = std::string_view(storage_).substr(own_head_->head_bytes);
+}
+
+void UpstreamCall::recycle(const shared::http::BaseUrl* origin)
+{
+    if (!whole_ || !stream_ || origin == nullptr || !reusable()) return;
+    worker_.pool.give(*origin, std::move(stream_), worker_.deadlines.now_ms());
 }
 
 } // namespace worker

@@ -1,7 +1,7 @@
 /// One request on one upstream connection, up to the response head.
 ///
-/// A kept connection that turns out to be closed is replaced by a new one without anybody noticing, as long as no byte
-/// of an answer was seen and the request can be sent again.
+/// A kept connection that turns out to be closed is replaced by a new one without anybody noticing, as long as
+/// no byte of an answer was seen and the request can be sent again.
 #pragma once
 
 #include "shared/http/base_url.hpp"
@@ -71,8 +71,8 @@ public:
     /// Copies the head and the early bytes, so that they survive waiting.
     void keep_head();
 
-    /// Reads the beginning of the body (with the head kept), for a look at an error. The payload is appended to `body`; the raw bytes
-    /// stay in early().
+    /// Reads the beginning of the body (with the head kept), for a look at an error. The payload is appended to
+    /// `body`; the raw bytes stay in early().
     [[nodiscard]] shared::net::Task<> read_error_body(std::string& body);
 
     [[nodiscard]] shared::net::Stream& stream() noexcept { return *stream_; }
@@ -85,6 +85,9 @@ public:
 
     /// Another request may follow on this connection once the body was read to its end.
     [[nodiscard]] bool reusable() const noexcept { return reusable_ && head_->keep_alive; }
+
+    /// An answer that goes nowhere: keeps the connection if all of the answer was read.
+    void recycle(const shared::http::BaseUrl* origin);
 
     /// Why connecting failed.
     [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
@@ -111,6 +114,7 @@ private:
     std::int64_t sent_at_ = 0;
     bool reused_ = false;
     bool reusable_ = true; ///< the request went out whole
+    bool whole_ = false;   ///< read_error_body() read all of it, and nothing more came
     bool heard_ = false;   ///< some byte of an answer came
 };
 

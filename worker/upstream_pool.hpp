@@ -21,7 +21,8 @@ public:
     /// A kept connection that the upstream has not closed meanwhile; null if there is none.
     [[nodiscard]] std::unique_ptr<shared::net::Stream> take(const shared::http::BaseUrl& origin);
 
-    /// Keeps a connection whose last answer was read to its end. Above a limit the oldest of the origin (or this one) is closed.
+    /// Keeps a connection whose last answer was read to its end. Above a limit the oldest of the origin (or
+    /// this one) is closed.
     void give(
         const shared::http::BaseUrl& origin,
         std::unique_ptr<shared::net::Stream> stream,

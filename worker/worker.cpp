@@ -38,8 +38,8 @@ void raise_descriptor_limit() noexcept
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// Bodies of a few megabytes come and go: with glibc's own thresholds each would be mapped and faulted in anew, which costs
-/// more than relaying it. Above kMapFromBytes memory goes back to the system at once.
+/// Bodies of a few megabytes come and go: with glibc's own thresholds each would be mapped and faulted in anew,
+/// which costs more than relaying it. Above kMapFromBytes memory goes back to the system at once.
 void keep_heap() noexcept
 {
     constexpr int kMapFromBytes = 4 << 20;

@@ -1,4 +1,5 @@
-/// What all requests of one worker share. Built once by the server, handed down by reference, outlives every session.
+/// What all requests of one worker share. Built once by the server, handed down by reference, outlives every
+/// session.
 #pragma once
 
 #include "shared/config/config.hpp"

@@ -15,8 +15,8 @@
 
 namespace shared::net {
 
-/// How somebody else ends what a coroutine is waiting for. Whoever waits hangs its stream or look-up in here; cancel()
-/// makes that wait return, and stays set.
+/// How somebody else ends what a coroutine is waiting for. Whoever waits hangs its stream or look-up in here;
+/// cancel() makes that wait return, and stays set.
 class CancelToken {
 public:
     void cancel() noexcept;

@@ -1,7 +1,7 @@
 /// Timeouts without timers: every waiting party owns a Deadline, one coarse tick per process looks at them all.
 ///
-/// Setting or clearing one is a store of a number; nothing is queued and no system call is made. Expiry is late by
-/// up to one tick, never early.
+/// Setting or clearing one is a store of a number; nothing is queued and no system call is made. Expiry is late
+/// by up to one tick, never early.
 #pragma once
 
 #include <boost/intrusive/list.hpp>
@@ -13,7 +13,8 @@ namespace shared::net {
 
 class Deadlines;
 
-/// One party's deadline. Linked for its whole life; on_expired() runs from the tick, once per set(), and may set it again.
+/// One party's deadline. Linked for its whole life; on_expired() runs from the tick, once per set(), and may
+/// set it again.
 class Deadline : public boost::intrusive::list_base_hook<> {
 public:
     using OnExpired = void (*)(void* owner) noexcept;

@@ -1,4 +1,5 @@
-/// Names to addresses without blocking the loop: the system's resolver in Asio's own thread, answers kept for a minute.
+/// Names to addresses without blocking the loop: the system's resolver in Asio's own thread, answers kept for a
+/// minute.
 #pragma once
 
 #include "shared/net/loop.hpp"
@@ -23,8 +24,8 @@ public:
 
     explicit Resolver(Loop& loop);
 
-    /// One party waiting for an answer. `co_await wait`: the addresses (without port), empty if the name cannot be resolved or
-    /// the wait was aborted.
+    /// One party waiting for an answer. `co_await wait`: the addresses (without port), empty if the name cannot
+    /// be resolved or the wait was aborted.
     class Wait {
     public:
         Wait(Resolver& resolver, std::string host);

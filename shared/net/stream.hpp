@@ -1,7 +1,8 @@
 /// A connection: a non-blocking socket (TCP or Unix), with or without TLS on top.
 ///
-/// Reading and writing are plain calls that never wait; waiting is done apart, for readiness, so that no waiting
-/// connection holds a buffer. Whoever waits must be prepared to be told `false`: somebody called abort().
+/// Reading and writing are plain calls that never wait; waiting is done apart, for readiness, so that no
+/// waiting connection holds a buffer. Whoever waits must be prepared to be told `false`: somebody called
+/// abort().
 #pragma once
 
 #include "shared/net/loop.hpp"
@@ -36,13 +37,15 @@ public:
 
     [[nodiscard]] int fd() { return descriptor_.native_handle(); }
 
-    /// Reads what is there, up to `size`; with TLS as many records as fit, so that a burst becomes one write further on.
+    /// Reads what is there, up to `size`; with TLS as many records as fit, so that a burst becomes one write
+    /// further on.
     [[nodiscard]] IoResult read_some(char* into, std::size_t size) noexcept;
-    /// Writes from `pieces` in order and as much as the socket takes; `bytes` may be less than their sum with status ok.
-    /// With TLS a later call must go on at the byte where this one stopped.
+    /// Writes from `pieces` in order and as much as the socket takes; `bytes` may be less than their sum with
+    /// status ok. With TLS a later call must go on at the byte where this one stopped.
     [[nodiscard]] IoResult write_some(std::span<const iovec> pieces) noexcept;
 
-    /// Bytes wait inside the TLS layer: read_some() will give some although the socket may never become readable.
+    /// Bytes wait inside the TLS layer: read_some() will give some although the socket may never become
+    /// readable.
     [[nodiscard]] bool has_buffered() const noexcept { return tls_ && tls_->has_buffered(); }
 
     /// `co_await stream.readable()`: true when it is (or has failed: the read will tell), false when aborted.

@@ -1,12 +1,12 @@
 /// The coroutine type of the proxy's hot path.
 ///
-/// boost::asio::awaitable would do, but every `co_await helper()` there costs a trip through its thread
-/// object (about a thousand instructions), and a request makes a dozen. A Task starts at once, like a plain
-/// function call, and only if it has to wait does its caller suspend: a helper that needs no wait costs one allocation.
+/// boost::asio::awaitable would do, but every `co_await helper()` there costs a trip through its thread object
+/// (about a thousand instructions), and a request makes a dozen. A Task starts at once, like a plain function
+/// call, and only if it has to wait does its caller suspend: a helper that needs no wait costs one allocation.
 ///
-/// Rules: a Task is awaited exactly once, by the coroutine that made it; nothing throws out of one (an exception ends the
-/// process: the supervisor starts another); parameters by value or by reference into the awaiting frame. The g++ 12
-/// rule holds: name temporaries before an expression with co_await.
+/// Rules: a Task is awaited exactly once, by the coroutine that made it; nothing throws out of one (an
+/// exception ends the process: the supervisor starts another); parameters by value or by reference into the
+/// awaiting frame. The g++ 12 rule holds: name temporaries before an expression with co_await.
 #pragma once
 
 #include <coroutine>

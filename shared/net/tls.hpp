@@ -44,7 +44,8 @@ public:
 
     static constexpr std::size_t kOriginsMax = 64;
 
-    /// Where sessions with `origin` are kept; stable for the life of this object. nullptr when there are too many origins.
+    /// Where sessions with `origin` are kept; stable for the life of this object. nullptr when there are too
+    /// many origins.
     [[nodiscard]] Slot* slot(const std::string& origin);
 
 private:
