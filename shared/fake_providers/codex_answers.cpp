@@ -205,7 +205,8 @@ Answer side_request(const Call& call)
              id}}.dump();
     } else if (path.ends_with("/embeddings")) {
         out.body =
-            R"({"object":"list","data":[{"embedding":[0.5],"index":0,"object":"embedding"}],"model":"fake","usage":{"prompt_tokens":0,"total_tokens":0}})";
+            R"({"object":"list","data":[{"embedding":[0.5],"index":0,"object":"embedding"}],)"
+            R"("model":"fake","usage":{"prompt_tokens":0,"total_tokens":0}})";
     } else if (path.find("/plugins/") != std::string::npos) {
         out.body = R"({"enabled":false,"plugins":[],"pagination":{}})";
     } else if (

@@ -162,7 +162,7 @@ scenario_codex_api_key() {
 scenario_codex_interactive() {
     start_pool codex=2 || return 1
     codex_home 'model_provider = "codex-pool"' $'name = "OpenAI via codex-pool proxy"\nrequires_openai_auth = true'
-    local tmux=(tmux -L "codex-pool-$$" -f /dev/null) i seen=1
+    local tmux=(tmux -S "$dir/tmux" -f /dev/null) i seen=1
     "${tmux[@]}" new-session -d -x 120 -y 40 "env TERM=xterm-256color HOME='$HOME' CODEX_HOME='$CODEX_HOME' '$cache/codex' 'say hi'; echo ENDED; sleep 100"
     for ((i = 0; i < 400; i++)); do
         "${tmux[@]}" capture-pane -p >"$dir/pane" 2>/dev/null
