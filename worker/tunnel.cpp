@@ -23,8 +23,6 @@ using shared::net::Task;
 
 /// A frame up to this size may be held until it is whole, so that an error can be replaced; errors are small.
 constexpr std::uint64_t kHeldFrameBytesMax = 64 * 1024;
-/// Of a client's message this much is kept to look into.
-constexpr std::size_t kInspectedBytesMax = 1024 * 1024;
 constexpr std::string_view kPingPayload = "codex-pool";
 constexpr std::chrono::milliseconds kBeat = std::chrono::seconds(1);
 
@@ -227,8 +225,9 @@ void Tunnel::on_payload(Direction& d, bool from_client, std::string_view raw)
     if (head.is_control()) {
         FrameTracker::unmask(head, d.tracker.payload_offset(), raw, d.control);
     } else if (d.text_message && from_client) {
-        const std::size_t room =
-            kInspectedBytesMax - std::min(kInspectedBytesMax, d.message.size());
+        // Like a request's body: more than could be held is not looked into.
+        const auto most = static_cast<std::size_t>(state_.config.max_replay_bytes);
+        const std::size_t room = most - std::min(most, d.message.size());
         const std::string_view kept = raw.substr(0, room);
         FrameTracker::unmask(head, d.tracker.payload_offset(), kept, d.message);
     } else if (d.text_message) {

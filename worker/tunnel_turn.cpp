@@ -78,6 +78,12 @@ MessageFate TunnelTurns::upstream_message_end()
         });
         facts_.quota = {};
     }
+    if (!row_ && facts_.terminal && facts_.has_usage) {
+        // The message that began this turn was too long to look into; what it cost counts all the same.
+        shared::ResponseFacts facts = facts_;
+        begin({});
+        facts_ = facts;
+    }
     note_usage();
     if (facts_.failure && !failed_before) {
         const MessageFate fate = after_failure(*facts_.failure, now);

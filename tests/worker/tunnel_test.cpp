@@ -221,6 +221,17 @@ TEST_F(TunnelTest, EveryTurnIsARowWithItsUsage)
     EXPECT_EQ(find_pin(segment_, key, now_unix(), std::chrono::hours(1))->value, 0);
 }
 
+TEST_F(TunnelTest, ATurnWhoseBeginningCouldNotBeReadIsCountedAllTheSame)
+{
+    config_.max_replay_bytes = 10;
+    start();
+    send(client_end_, from_client(kCreate));
+    send(upstream_end_, from_upstream(kCompleted));
+    const auto all = rows();
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_EQ(all[0].output, 5);
+}
+
 TEST_F(TunnelTest, ARateLimitBecomesStartOverWhileAnotherAccountCanServe)
 {
     add_account(1);
