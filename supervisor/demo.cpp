@@ -187,6 +187,12 @@ private:
     std::string held_;
 };
 
+/// Its CLI learns the project from loadCodeAssist; here it is known.
+std::string gemini_project()
+{
+    return fake::make_account(fake::Vendor::gemini, fake::Kind::oauth, "gemini_dave").project;
+}
+
 /// One turn of conversation `number`, as the CLI of its provider would send it.
 void make_turn(std::uint16_t port, std::size_t number)
 {
@@ -219,7 +225,8 @@ void make_turn(std::uint16_t port, std::size_t number)
             "POST",
             "/v1internal:streamGenerateContent?alt=sse",
             headers,
-            R"({"model":"gemini-demo","project":"","request":{"session_id":")" + id +
+            R"({"model":"gemini-demo","project":")" + gemini_project() +
+                R"(","request":{"session_id":")" + id +
                 R"(","contents":[{"role":"user","parts":[{"text":"hi"}]}]}})");
     }
 }

@@ -235,6 +235,23 @@ INSTANTIATE_TEST_SUITE_P(
 
 class Failover : public PoolTest {};
 
+TEST_F(Failover, WhatEveryAccountRefusesIsTheRequestsFaultAndBenchesNobody)
+{
+    add(fake::Vendor::claude, fake::Kind::oauth, "claude_1");
+    add(fake::Vendor::claude, fake::Kind::oauth, "claude_2");
+    start();
+    upstream().script(fake::answers(403, R"({"error":{"message":"not with this project"}})"));
+    fake::Client client = this->client();
+    const fake::Response response = make(client, turn_of(Cli::claude, "conversation"));
+    EXPECT_EQ(response.status, 403U);
+    EXPECT_NE(response.body.find("not with this project"), std::string::npos)
+        << "the vendor's own words";
+    EXPECT_EQ(upstream().ledger().turns().size(), 2U) << "every account was asked";
+    upstream().clear_script();
+    EXPECT_EQ(make(client, turn_of(Cli::claude, "conversation")).status, 200U);
+    expect_idle();
+}
+
 TEST_F(Failover, AnAbortingClientCostsNobodyAPenalty)
 {
     add(fake::Vendor::claude, fake::Kind::oauth, "claude_1");

@@ -269,6 +269,12 @@ TEST_F(Lifecycle, TheDemoAnswersAndLeavesNothingBehind)
                    std::string::npos ||
                one.request("GET", "/admin/accounts").body.find("gpt-demo") != std::string::npos;
     })) << "its own traffic shows";
+    // All three providers are served, so no account of the demo is ever in trouble.
+    EXPECT_TRUE(process.wait_line("model=gemini-demo account=gemini:dave status=200"))
+        << process.log();
+    EXPECT_NE(
+        fake::Client(port).request("GET", "/healthz").body.find("\"healthy_accounts\":6"),
+        std::string::npos);
     EXPECT_EQ(stop(), 0);
     EXPECT_TRUE(std::filesystem::is_empty(temporary)) << "its folder is gone";
     EXPECT_FALSE(std::filesystem::exists(folder() / "data"));
