@@ -31,6 +31,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace worker {
@@ -68,6 +69,10 @@ private:
         RequestBody body;
         std::string decoded; ///< the body without its content coding, where one was undone
         std::vector<shared::AccountSlot> tried;
+        /// Accounts that refused this request. Learned once another account has served it: what every account
+        /// refuses is the request's fault, not theirs.
+        std::vector<std::pair<shared::AccountSlot, shared::Verdict>> refusals;
+        bool relays_refusal = false; ///< nobody takes it: the client gets the vendor's own words
         RetryState retry;
         std::string head; ///< of the request upstream
         std::optional<UpstreamCall> call;
@@ -109,6 +114,7 @@ private:
     [[nodiscard]] shared::net::Task<UpstreamCall::End> call_upstream(const Selection& selection);
     [[nodiscard]] shared::net::Task<shared::Verdict> judge();
     void learn(const shared::Verdict& verdict);
+    void learn_about(shared::AccountSlot account, const shared::Verdict& verdict);
     void learn_fault(AttemptEnd end);
     [[nodiscard]] shared::net::Task<bool> give_up(AttemptEnd end, const shared::Verdict& verdict);
     [[nodiscard]] shared::net::Task<bool> nobody_serves(const Selection& selection);

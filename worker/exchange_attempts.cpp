@@ -24,6 +24,12 @@ bool any_websocket(const std::vector<shared::Leg>& legs) noexcept
         legs.begin(), legs.end(), [](const shared::Leg& leg) { return leg.websocket; });
 }
 
+/// An answer that may be the account's fault or the request's: only another account can tell.
+bool is_refusal(const Verdict& verdict) noexcept
+{
+    return verdict.outcome == Outcome::account_refused || verdict.about_request;
+}
+
 } // namespace
 
 Task<bool> Exchange::serve()
@@ -104,6 +110,12 @@ Task<bool> Exchange::serve()
 
         const shared::UnixMillis now = shared::now_unix();
         RetryDecision decision = decide(attempt, verdict, now, waiting.retry);
+        if (attempt == AttemptEnd::answered && is_refusal(verdict)) {
+            const Selection next = select();
+            const bool nobody_left = decision == RetryDecision::give_up || !next.account.is_set();
+            waiting.relays_refusal = nobody_left && !next.limited;
+            if (waiting.relays_refusal) decision = RetryDecision::relay;
+        }
         if (decision == RetryDecision::relay) {
             if (waiting.call->head().status == 101) {
                 co_await tunnel();
@@ -281,25 +293,33 @@ Task<Verdict> Exchange::judge()
                 learn_quota(record.routing, quota, shared::EvidenceSource::header, now);
         });
     }
-    // A stream has served when it has brought output: release() learns that.
-    if (!served) learn(verdict);
+    // A stream has served when it has brought output: release() learns that, and what refusals meant.
+    if (is_refusal(verdict))
+        waiting_->refusals.emplace_back(account_, verdict);
+    else if (!served)
+        learn(verdict);
     co_return verdict;
 }
 
 void Exchange::learn(const Verdict& verdict)
 {
+    learn_about(account_, verdict);
+}
+
+void Exchange::learn_about(shared::AccountSlot account, const Verdict& verdict)
+{
     const shared::UnixMillis now = shared::now_unix();
-    worker_.segment.accounts[account_.value].with_lock(
+    worker_.segment.accounts[account.value].with_lock(
         [&](shared::AccountRecord& record) { learn_verdict(record.routing, verdict, now); });
     if (verdict.outcome == Outcome::served) return;
     shared::log::debug(
         "request={} decision=learn account={} outcome={} reason={}",
         view(id_),
-        worker_.accounts.get(account_).id,
+        worker_.accounts.get(account).id,
         static_cast<int>(verdict.outcome),
         verdict.reason.view());
     if (verdict.outcome == Outcome::credential_rejected && worker_.on_account_rejected)
-        worker_.on_account_rejected(account_);
+        worker_.on_account_rejected(account);
 }
 
 void Exchange::learn_fault(AttemptEnd end)

@@ -157,7 +157,9 @@ void Exchange::set_stream_deadline() noexcept
 
 void Exchange::release()
 {
-    if (running_ && account_.is_set()) {
+    if (running_ && account_.is_set() && !waiting_->relays_refusal) {
+        for (const auto& [account, verdict] : waiting_->refusals)
+            if (!verdict.about_request) learn_about(account, verdict);
         learn(shared::Verdict());
         if (status_ / 100 == 2 && has_pin_key_) {
             if (waiting_->pinned && *waiting_->pinned != account_)
