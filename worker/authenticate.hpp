@@ -38,7 +38,7 @@ struct AccessDecision {
     const shared::http::RequestHead& request,
     bool peer_is_loopback);
 
-/// True for a Host value that names this machine itself: localhost, *.localhost, 127.0.0.0/8, [::1]; with or without port.
+/// True for a Host that names this machine: localhost, *.localhost, 127.0.0.0/8, [::1], any port.
 [[nodiscard]] bool is_loopback_host(std::string_view host) noexcept;
 
 } // namespace worker

@@ -8,7 +8,7 @@
 
 namespace worker {
 
-/// Of the accounts of `provider` among `all` (which are every account of the pool). Windows are means weighted by the share
+/// Of the accounts of `provider` among `all` (every account). Windows are means weighted by the share
 /// of each account's window that is still to run; an account that does not know its window does not count.
 [[nodiscard]] shared::PoolSummary
 summarize_pool(std::span<const Candidate> all, shared::ProviderId provider, shared::UnixMillis now);

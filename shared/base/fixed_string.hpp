@@ -8,7 +8,7 @@
 
 namespace shared {
 
-/// Holds up to N bytes; a longer text is cut at N (never inside a UTF-8 sequence). Trivially copyable. All zeroes = empty.
+/// Holds up to N bytes; a longer text is cut, never inside a UTF-8 sequence. All zeroes = empty.
 template <std::size_t N>
 struct FixedString {
     static_assert(N > 0 && N <= 0xFFFF);

@@ -16,7 +16,7 @@ enum class DecodeStatus : std::uint8_t {
     unsupported, ///< an unknown coding or a list of several
 };
 
-/// Decodes a whole body. `coding` is the Content-Encoding value ("", "identity", "gzip", "x-gzip", "deflate", "br", "zstd").
+/// Decodes a whole body. `coding` is the Content-Encoding value; "" and "identity" copy.
 /// `out` receives at most `cap` bytes. One coding at a time; lists are unsupported.
 [[nodiscard]] DecodeStatus
 decode_all(std::string_view coding, std::string_view bytes, std::size_t cap, std::string& out);

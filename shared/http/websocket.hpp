@@ -53,7 +53,7 @@ public:
     /// `masked`: what every frame of this direction must be (client to server: true).
     explicit FrameTracker(bool masked) : expect_masked_(masked) {}
 
-    /// Takes some of `bytes`; call again with the rest until it is used up. After a head of an empty frame `end` follows at once.
+    /// Takes some of `bytes`; call again with the rest. An empty frame gives head, then end.
     [[nodiscard]] Step step(std::string_view bytes);
 
     [[nodiscard]] const FrameHead& head() const noexcept { return head_; }
