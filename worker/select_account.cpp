@@ -16,6 +16,10 @@ using shared::UnixMillis;
 using shared::UsedShare;
 
 constexpr double kHoursPerWeek = 168.0;
+/// A subscription that nothing is known of counts as unused: as much as an unused one that is known.
+constexpr double kUntouchedScore = 1.5;
+/// An API key has no windows and costs by the token: used when the subscriptions have become scarce.
+constexpr double kApiKeyScore = 1.0;
 
 double hours_until(UnixMillis then, UnixMillis now)
 {
@@ -80,6 +84,14 @@ std::size_t leg_of(const SelectionQuery& query, CredentialKind kind)
     return i;
 }
 
+/// Whether accounts of this kind serve the route at all, upgraded or not.
+bool serves_kind(const SelectionQuery& query, std::uint8_t kind)
+{
+    return std::any_of(query.legs.begin(), query.legs.end(), [kind](const Leg& leg) {
+        return static_cast<std::uint8_t>(leg.kind) == kind;
+    });
+}
+
 /// Collects when somebody could serve again.
 void note_unavailable(Selection& selection, const AccountRouting& routing, UnixMillis now)
 {
@@ -91,6 +103,14 @@ void note_unavailable(Selection& selection, const AccountRouting& routing, UnixM
         selection.retry_at = at;
 }
 
+/// Spreads consecutive numbers evenly (SplitMix64), so that equal accounts take turns.
+std::uint64_t scrambled(std::uint64_t number)
+{
+    number = (number ^ (number >> 30U)) * 0xBF58476D1CE4E5B9U;
+    number = (number ^ (number >> 27U)) * 0x94D049BB133111EBU;
+    return number ^ (number >> 31U);
+}
+
 /// Greater is better.
 using Rank = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::uint64_t>;
 
@@ -98,8 +118,11 @@ Rank rank(const SelectionQuery& query, const Candidate& candidate, std::size_t l
 {
     const std::int64_t leg_order = query.ordered_legs ? -static_cast<std::int64_t>(leg) : 0;
     const auto hundredths = static_cast<std::int64_t>(std::llround(score * 100.0));
-    const std::uint64_t turn = (candidate.slot.value + query.rotation) % shared::kMaxAccounts;
-    return {leg_order, hundredths, -static_cast<std::int64_t>(candidate.in_flight), turn};
+    return {
+        leg_order,
+        hundredths,
+        -static_cast<std::int64_t>(candidate.in_flight),
+        scrambled(candidate.slot.value + query.rotation * shared::kMaxAccounts)};
 }
 
 } // namespace
@@ -108,13 +131,17 @@ double score(const AccountRouting& routing, std::uint32_t in_flight, UnixMillis 
 {
     const UsedShare used_long = shared::used_now(routing.long_window, now);
     const UsedShare used_short = shared::used_now(routing.short_window, now);
-    double value = 1.0;
+    double value = 0;
     if (used_long.is_known()) {
-        value = long_window_room(routing, used_long, used_short, now);
+        value = long_window_room(routing, used_long, used_short, now) +
+                short_window_term(routing, used_short, now);
     } else if (used_short.is_known()) {
-        value = 1.0 - used_short.fraction();
+        value = kUntouchedScore * (1.0 - used_short.fraction());
+    } else {
+        value = routing.kind == static_cast<std::uint8_t>(CredentialKind::api_key)
+                    ? kApiKeyScore
+                    : kUntouchedScore;
     }
-    if (used_long.is_known()) value += short_window_term(routing, used_short, now);
     value -= expiry_risk(routing.expires_at, now);
 
     double penalty = shared::penalty_now(routing, now) / 1000.0;
@@ -134,6 +161,8 @@ Selection select_account(const SelectionQuery& query, std::span<const Candidate>
     for (const Candidate& candidate : candidates) {
         if (query.pinned && candidate.slot == *query.pinned) pinned = &candidate;
     }
+    // On a route that its kind of account never serves, a pin has nothing to say.
+    if (pinned != nullptr && !serves_kind(query, pinned->routing.kind)) pinned = nullptr;
     Rank best_rank{};
     for (const Candidate& candidate : candidates) {
         const AccountRouting& routing = candidate.routing;

@@ -76,7 +76,21 @@ TEST(SelectAccount, EqualAccountsTakeTurns)
         ++picked[select_account(q, all).account.value];
     }
     for (const int times : picked)
-        EXPECT_GT(times, 0);
+        EXPECT_GT(times, 60) << "of 256, among three";
+}
+
+TEST(SelectAccount, AnUnknownSubscriptionIsTriedBeforeAUsedOneAndAnApiKeyAfterAFreshOne)
+{
+    std::array all{account(0, 9), account(1), account(2, -1, CredentialKind::api_key)};
+    EXPECT_EQ(select_account(query(), all).account.value, 1);
+    const std::array tried{AccountSlot{1}};
+    auto q = query();
+    q.tried = tried;
+    EXPECT_EQ(select_account(q, all).account.value, 2)
+        << "nothing tells that the key costs more than half a week";
+    record_window(
+        all[0].routing, 18000, UsedShare{100}, kNow.plus(hours(5)), EvidenceSource::header, kNow);
+    EXPECT_EQ(select_account(q, all).account.value, 0);
 }
 
 TEST(SelectAccount, APinnedAccountStaysHoweverFullItIs)
@@ -110,6 +124,25 @@ TEST(SelectAccount, AConversationNeverChangesBetweenKindsOfAccount)
     EXPECT_FALSE(selection.account.is_set());
     EXPECT_TRUE(selection.limited);
     EXPECT_EQ(selection.retry_at, kNow.plus(hours(100)));
+}
+
+TEST(SelectAccount, APinSaysNothingOnARouteThatItsKindNeverServes)
+{
+    const std::array all{account(0), account(1, -1, CredentialKind::api_key)};
+    auto q = query();
+    q.legs = std::span(both_kinds()).subspan(1); // API keys only
+    q.pinned = AccountSlot{0};
+    EXPECT_EQ(select_account(q, all).account.value, 1);
+    EXPECT_FALSE(select_account(q, all).pin_moved);
+}
+
+TEST(SelectAccount, AnUpgradeDoesNotMoveAConversationToAnotherKind)
+{
+    const std::array all{account(0), account(1, -1, CredentialKind::api_key)};
+    auto q = query();
+    q.websocket = true;
+    q.pinned = AccountSlot{1};
+    EXPECT_FALSE(select_account(q, all).account.is_set());
 }
 
 TEST(SelectAccount, OrderedLegsPreferTheFirstKind)
