@@ -163,6 +163,7 @@ private:
     shared::FixedString<48> path_; ///< beginning of the path, for the log
     std::uint64_t request_bytes_ = 0;
     std::uint64_t response_bytes_ = 0;
+    std::uint64_t decoded_bytes_ = 0; ///< of a compressed answer, for the scanner
     std::int64_t stream_ends_at_ms_ = 0; ///< of Deadlines' clock; 0 = no limit
     std::uint32_t idle_seconds_ = 0;
     shared::AccountSlot account_;

@@ -48,7 +48,9 @@ void Exchange::scan(std::string_view payload)
         decoded.clear();
         const bool fine = decoder_->feed(step, decoded);
         scanner_->feed(decoded, now);
-        if (!fine || decoded.size() > kDecodedStepBytesMax) {
+        decoded_bytes_ += decoded.size();
+        // A bomb would keep the whole worker from its other requests.
+        if (!fine || decoded.size() > kDecodedStepBytesMax || decoded_bytes_ > kDecodedBytesMax) {
             shared::log::debug("request={} decision=not_scanned", view(id_));
             decoder_.reset();
             scanner_->finish(now);

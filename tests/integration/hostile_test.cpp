@@ -8,7 +8,7 @@ namespace tests {
 namespace {
 
 /// Decoded size, above every cap.
-constexpr std::size_t kBombBytes = 100U << 20U;
+constexpr std::size_t kBombBytes = 300U << 20U;
 
 class Hostile : public PoolTest {
 protected:
