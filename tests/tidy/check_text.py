@@ -9,7 +9,7 @@ SECRET = re.compile(
     r"sk-ant-(?:oat|api)\d\d-[A-Za-z0-9_-]{40,}|sk-proj-[A-Za-z0-9_-]{40,}|ya29\.[A-Za-z0-9_-]{60,}|AIza[A-Za-z0-9_-]{35}"
     r"|-----BEGIN (?:EC |RSA )?PRIVATE KEY-----\n[A-Za-z0-9+/]{40}"
 )
-MACHINE = re.compile(r"/root/|/home/(?!user/|you/|alice/|bob/|USER/)[a-z]+/|/tmp/bash_jobs")
+MACHINE = re.compile(r"/(?:root|home/(?!user/|you/|alice/|bob/|USER/)[a-z]+)/")
 SOURCE = (".cpp", ".hpp")
 COLUMNS_MAX = 120
 LINES_MAX = 600
