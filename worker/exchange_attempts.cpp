@@ -233,7 +233,8 @@ Task<UpstreamCall::End> Exchange::call_upstream(const Selection& selection)
         request.streamed = &waiting.body;
     }
     waiting.head.clear();
-    append_upstream_head(*provider_, leg, *origin_, head(), credential, body, waiting.head);
+    append_upstream_head(
+        *provider_, leg, *origin_, head(), credential, body, worker_.request_names, waiting.head);
     request.origin = origin_;
     request.method = head().method;
     request.head = waiting.head;

@@ -130,7 +130,8 @@ void Exchange::build_client_head(const shared::http::ResponseHead& response, std
     if (provider_ != nullptr && has_quota_fields(*provider_, response))
         context.pool = &worker_.summary(provider_->id(), context.now);
     out.clear();
-    append_client_head(response, context, out);
+    const auto provider = provider_ == nullptr ? 0 : static_cast<std::size_t>(provider_->id());
+    append_client_head(response, context, worker_.response_names[provider], out);
     timings_.answered = now_us;
 }
 

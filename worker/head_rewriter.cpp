@@ -48,6 +48,57 @@ bool is_websocket_extension(std::string_view name) noexcept
     return name.size() == 24 && iequals(name, "sec-websocket-extensions");
 }
 
+/// Whatever the provider, the account and the Connection field say: these are not relayed upstream.
+bool is_never_sent(std::string_view name) noexcept
+{
+    return is_ours(name) || shared::http::is_hop_by_hop(name, std::string_view()) ||
+           shared::is_credential_header(name) || shared::is_proxy_trace_header(name) ||
+           is_websocket_extension(name);
+}
+
+/// The same for what the client gets, quota fields of the provider included.
+bool is_never_told(std::string_view name, const shared::Provider* provider) noexcept
+{
+    // Trailers are relayed with the body, so their announcement is too.
+    if (iequals(name, "trailer")) return false;
+    return shared::http::is_hop_by_hop(name, std::string_view()) || iequals(name, "set-cookie") ||
+           iequals(name, "set-cookie2") || iequals(name, "x-request-id") ||
+           iequals(name, "x-upstream-request-id") ||
+           (provider != nullptr && provider->is_quota_header(name));
+}
+
+/// Whether the Connection field names other fields: then each must be asked about.
+bool connection_names_fields(const shared::http::Fields& fields) noexcept
+{
+    const std::string_view value = fields.connection;
+    if (fields.connection_repeated) return true;
+    return !value.empty() && !iequals(value, "keep-alive") && !iequals(value, "close") &&
+           !iequals(value, "upgrade");
+}
+
+/// Appends the fields that `keep` lets through. Neighbours are copied together, as they stand in the message:
+/// it was checked when it was parsed.
+template <class Keep>
+void append_fields(const std::vector<Field>& list, Keep&& keep, std::string& head)
+{
+    const char* run = nullptr; // where the current run of kept fields begins
+    for (const Field& field : list) {
+        const char* begin = field.name.data();
+        if (keep(field)) {
+            if (run == nullptr) run = begin;
+        } else if (run != nullptr) {
+            head.append(run, begin);
+            run = nullptr;
+        }
+    }
+    if (run == nullptr) return;
+    const Field& last = list.back();
+    const char* end = last.name.data() + last.name.size();
+    while (*end != '\n')
+        ++end;
+    head.append(run, end + 1);
+}
+
 } // namespace
 
 void append_number(std::string& out, std::uint64_t number)
@@ -64,19 +115,23 @@ void append_upstream_head(
     const shared::http::RequestHead& request,
     const shared::AccountCredential& account,
     const OutgoingBody& body,
+    HeaderMemo& memo,
     std::string& head)
 {
+    head.reserve(request.head_bytes + account.token.size() + 256);
     head.append(request.method).append(" ").append(base.prefix);
     head += provider.upstream_target(leg, request, account);
     head.append(" HTTP/1.1\r\nHost: ").append(base.authority()).append("\r\n");
-    for (const Field& field : request.fields.list) {
-        if (is_ours(field.name) || shared::http::is_hop_by_hop(field.name, request.fields) ||
-            shared::is_credential_header(field.name) || shared::is_proxy_trace_header(field.name) ||
-            provider.replaces_header(field.name, account) || is_websocket_extension(field.name))
-            continue;
-        if (body.decoded && iequals(field.name, "content-encoding")) continue;
-        append_field(head, field.name, field.value);
-    }
+    const bool named = connection_names_fields(request.fields);
+    append_fields(
+        request.fields.list,
+        [&](const Field& field) {
+            if (memo.ask(field.name, is_never_sent)) return false;
+            if (named && shared::http::is_hop_by_hop(field.name, request.fields)) return false;
+            if (body.decoded && iequals(field.name, "content-encoding")) return false;
+            return !provider.replaces_header(field.name, account);
+        },
+        head);
     provider.append_credentials(account, request, head);
     append_body_fields(body, head);
     if (request.upgrades_to_websocket) head += "Connection: Upgrade\r\nUpgrade: websocket\r\n";
@@ -119,25 +174,29 @@ bool has_quota_fields(
 }
 
 void append_client_head(
-    const shared::http::ResponseHead& response, const ClientHead& context, std::string& head)
+    const shared::http::ResponseHead& response,
+    const ClientHead& context,
+    HeaderMemo& memo,
+    std::string& head)
 {
+    head.reserve(response.head_bytes + 512);
     head += "HTTP/1.1 ";
     append_number(head, response.status);
     const std::string_view reason =
         response.reason.empty() ? reason_phrase(response.status) : response.reason;
     head.append(" ").append(reason).append("\r\n");
-    for (const Field& field : response.fields.list) {
-        const std::string_view name = field.name;
-        // Trailers are relayed with the body, so their announcement is too.
-        const bool trailer = name.size() == 7 && iequals(name, "trailer");
-        if (!trailer && shared::http::is_hop_by_hop(name, response.fields)) continue;
-        if (name.size() == 10 && iequals(name, "set-cookie")) continue;
-        if (name.size() == 11 && iequals(name, "set-cookie2")) continue;
-        if (name.size() == 12 && iequals(name, "x-request-id")) continue;
-        if (name.size() == 21 && iequals(name, "x-upstream-request-id")) continue;
-        if (context.provider != nullptr && context.provider->is_quota_header(name)) continue;
-        append_field(head, name, field.value);
-    }
+    const bool named = connection_names_fields(response.fields);
+    append_fields(
+        response.fields.list,
+        [&](const Field& field) {
+            const auto rule = [&context](std::string_view name) {
+                return is_never_told(name, context.provider);
+            };
+            if (memo.ask(field.name, rule)) return false;
+            return !named || iequals(field.name, "trailer") ||
+                   !shared::http::is_hop_by_hop(field.name, response.fields);
+        },
+        head);
     if (response.body == BodyKind::chunked && !context.body_unchunked)
         head += "Transfer-Encoding: chunked\r\n";
     if (context.provider != nullptr && context.pool != nullptr)

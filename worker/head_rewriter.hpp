@@ -5,6 +5,7 @@
 #include "shared/http/base_url.hpp"
 #include "shared/http/head.hpp"
 #include "shared/providers/provider.hpp"
+#include "worker/header_memo.hpp"
 #include "worker/request_ids.hpp"
 #include "worker/timings.hpp"
 
@@ -22,7 +23,7 @@ struct OutgoingBody {
     bool decoded = false; ///< Content-Encoding was undone: the field is dropped
 };
 
-/// A request in an account's name.
+/// A request in an account's name. `memo` is for request fields of all providers.
 void append_upstream_head(
     const shared::Provider& provider,
     const shared::Leg& leg,
@@ -30,6 +31,7 @@ void append_upstream_head(
     const shared::http::RequestHead& request,
     const shared::AccountCredential& account,
     const OutgoingBody& body,
+    HeaderMemo& memo,
     std::string& head);
 
 /// A request to the admin child: as it came, with the caller's credential removed.
@@ -52,9 +54,13 @@ struct ClientHead {
     shared::UnixMillis now;
 };
 
-/// The upstream's response head as the client gets it.
+/// The upstream's response head as the client gets it. `memo` is for response fields of this provider (or of
+/// the admin child).
 void append_client_head(
-    const shared::http::ResponseHead& response, const ClientHead& context, std::string& head);
+    const shared::http::ResponseHead& response,
+    const ClientHead& context,
+    HeaderMemo& memo,
+    std::string& head);
 
 /// Whether the upstream told a quota, so that the pool's own must be told instead.
 [[nodiscard]] bool has_quota_fields(

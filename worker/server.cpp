@@ -114,6 +114,7 @@ void Server::tick()
     shared::publish_waiting(worker_.segment, worker_.slot);
     worker_.deadlines.tick(now_us / 1000);
     worker_.pool.expire(now_us / 1000);
+    shared::log::flush();
     if (!accepting_ && !worker_.draining && !closed_) accept_loop();
     schedule_tick();
 }

@@ -47,7 +47,8 @@ Task<End> UpstreamCall::run(const UpstreamRequest& request)
         const std::int64_t begun_at = shared::now_monotonic_us();
         reused_ = false;
         if (!fresh && request.origin != nullptr) {
-            stream_ = worker_.pool.take(*request.origin);
+            stream_ = worker_.pool.take(
+                *request.origin, worker_.deadlines.now_ms(), request.streamed != nullptr);
             reused_ = stream_ != nullptr;
         }
         if (reused_) {

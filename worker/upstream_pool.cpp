@@ -4,16 +4,18 @@
 
 namespace worker {
 
-std::unique_ptr<shared::net::Stream> UpstreamPool::take(const shared::http::BaseUrl& origin)
+std::unique_ptr<shared::net::Stream>
+UpstreamPool::take(const shared::http::BaseUrl& origin, std::int64_t now_ms, bool must_ask)
 {
     const auto found = origins_.find(&origin);
     if (found == origins_.end()) return nullptr;
     std::vector<Idle>& kept = found->second;
     while (!kept.empty()) {
         std::unique_ptr<shared::net::Stream> stream = std::move(kept.back().stream);
+        const bool ask = must_ask || kept.back().since_ms != now_ms;
         kept.pop_back();
         --idle_;
-        if (stream->is_quiet()) return stream;
+        if (!ask || stream->is_quiet()) return stream;
     }
     return nullptr;
 }

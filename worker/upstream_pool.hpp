@@ -18,8 +18,11 @@ public:
     static constexpr std::size_t kIdleTotalMax = 512;
     static constexpr std::int64_t kIdleMsMax = 60'000; ///< shorter than vendors' own limits
 
-    /// A kept connection that the upstream has not closed meanwhile; null if there is none.
-    [[nodiscard]] std::unique_ptr<shared::net::Stream> take(const shared::http::BaseUrl& origin);
+    /// A kept connection; null if there is none. One that the upstream has closed meanwhile is passed over; one
+    /// that was given back within the same tick is not asked, unless `must_ask` (the request cannot be sent
+    /// twice).
+    [[nodiscard]] std::unique_ptr<shared::net::Stream>
+    take(const shared::http::BaseUrl& origin, std::int64_t now_ms, bool must_ask);
 
     /// Keeps a connection whose last answer was read to its end. Above a limit the oldest of the origin (or
     /// this one) is closed.

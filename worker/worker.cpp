@@ -111,6 +111,7 @@ int serve(
     shared::publish_waiting(segment, arguments.slot);
     send(MessageType::drained, 0);
     shared::log::info("event=stopped");
+    shared::log::flush();
     // A name look-up under way would hold up the loop's destructor for as long as the resolver likes.
     std::_Exit(0);
 }
@@ -125,12 +126,16 @@ int run(const shared::ChildArguments& arguments)
     const auto text = shared::read_descriptor(shared::kConfigFd);
     if (text.has_error()) return fatal(text.error());
     const shared::ProviderRegistry registry;
-    const auto config = shared::from_toml(registry, *text);
-    if (config.has_error()) return fatal(config.error());
-    if (config->debug) shared::log::start("worker-" + std::to_string(arguments.listener), true);
+    const auto loaded = shared::from_toml(registry, *text);
+    if (loaded.has_error()) return fatal(loaded.error());
+    const shared::Config config = *loaded;
+    if (config.debug)
+        shared::log::start("worker-" + std::to_string(arguments.listener), true);
+    else
+        shared::log::collect_lines(); // debug lines must outlive a crash
     const auto segment = shared::SegmentMapping::attach(shared::kSegmentFd);
     if (segment.has_error()) return fatal(segment.error());
-    return serve(arguments, **segment, registry, *config);
+    return serve(arguments, **segment, registry, config);
 }
 
 } // namespace worker

@@ -3,6 +3,8 @@
 #include "shared/base/clock.hpp"
 #include "worker/pool_summary.hpp"
 
+#include <algorithm>
+
 namespace worker {
 
 WorkerState::WorkerState(
@@ -25,7 +27,12 @@ WorkerState::WorkerState(
       accounts(shared_segment),
       started_at(shared::now_unix()),
       buffer(std::make_unique_for_overwrite<char[]>(kBufferBytes))
-{}
+{
+    std::size_t ids = 1;
+    for (const auto& provider : registry.all())
+        ids = std::max(ids, static_cast<std::size_t>(provider->id()) + 1);
+    response_names.resize(ids);
+}
 
 const shared::PoolSummary& WorkerState::summary(shared::ProviderId provider, shared::UnixMillis now)
 {

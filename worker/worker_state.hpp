@@ -10,6 +10,7 @@
 #include "shared/segment/layout.hpp"
 #include "worker/account_cache.hpp"
 #include "worker/authenticate.hpp"
+#include "worker/header_memo.hpp"
 #include "worker/request_ids.hpp"
 #include "worker/select_account.hpp"
 #include "worker/upstream_pool.hpp"
@@ -70,6 +71,10 @@ struct WorkerState {
     std::string head;
     std::vector<Candidate> candidates;
     shared::http::ResponseHead response;
+    std::string line;
+
+    HeaderMemo request_names;
+    std::vector<HeaderMemo> response_names; ///< by ProviderId; [0] = the admin child
 
     [[nodiscard]] shared::WorkerSlot& row() const noexcept { return segment.workers[slot]; }
 

@@ -23,6 +23,12 @@ void start(std::string_view role, bool debug);
 /// Writes one line. Control characters in `text` are replaced, so that no input can forge a line.
 void write(Level level, std::string_view text);
 
+/// For processes that write a line per request: info and debug lines are collected and written together, at the
+/// latest with the next line 100 ms later, flush(), or a warning. Call flush() once a second and before the
+/// end.
+void collect_lines();
+void flush();
+
 template <class... Args>
 void debug(fmt::format_string<Args...> format, Args&&... args)
 {

@@ -342,6 +342,8 @@ const char* framing_fault(std::uint8_t minor_version, const Framing& framing) no
 bool iequals(std::string_view a, std::string_view b) noexcept
 {
     if (a.size() != b.size()) return false;
+    // Nearly all that differ do so in their first letter, but for the case.
+    if (!a.empty() && ((a.front() ^ b.front()) & 0xDF) != 0) return false;
     for (std::size_t i = 0; i < a.size(); ++i) {
         if (lower(a[i]) != lower(b[i])) return false;
     }
@@ -362,7 +364,7 @@ bool list_contains(std::string_view value, std::string_view token) noexcept
 std::string_view Fields::find(std::string_view name) const noexcept
 {
     for (const Field& field : list) {
-        if (!iequals(field.name, name)) continue;
+        if (field.name.size() != name.size() || !iequals(field.name, name)) continue;
         return field.value;
     }
     return {};

@@ -9,6 +9,8 @@
 /// awaiting frame. The g++ 12 rule holds: name temporaries before an expression with co_await.
 #pragma once
 
+#include "shared/net/frame_memory.hpp"
+
 #include <coroutine>
 #include <exception>
 #include <optional>
@@ -20,6 +22,13 @@ namespace detail {
 
 struct TaskPromiseBase {
     std::coroutine_handle<> continuation;
+
+    static void* operator new(std::size_t size) { return FrameMemory::take(size); }
+
+    static void operator delete(void* frame, std::size_t size) noexcept
+    {
+        FrameMemory::give(frame, size);
+    }
 
     [[nodiscard]] std::suspend_never initial_suspend() const noexcept { return {}; }
 

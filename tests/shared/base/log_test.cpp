@@ -86,5 +86,45 @@ TEST_F(Log, DebugIsOffUnlessAskedFor)
     EXPECT_TRUE(is_on(Level::error));
 }
 
+/// The lines without their time stamps.
+std::string without_time(const std::string& lines)
+{
+    std::string out;
+    std::size_t begin = 0;
+    while (begin < lines.size()) {
+        const std::size_t end = lines.find('\n', begin);
+        out += lines.substr(begin, end + 1 - begin).substr(lines.find(' ', begin) - begin);
+        begin = end + 1;
+    }
+    return out;
+}
+
+// Last: a process that collects does so to its end.
+TEST_F(Log, ZCollectedLinesLookLikeOthersAndKeepTheirOrder)
+{
+    const std::string single = captured([] {
+        start("worker", false);
+        info("a={} forged\n<3>x", 1);
+    });
+    collect_lines();
+    info("a={} forged\n<3>x", 1); // what was due is out: the rest waits
+    flush();
+    const std::string collected = captured([] {
+        info("a={} forged\n<3>x", 1);
+        flush();
+    });
+    EXPECT_EQ(without_time(collected), without_time(single));
+    EXPECT_EQ(collected.find(' '), single.find(' ')) << "the time stamp's width";
+    const std::string mixed = captured([] {
+        info("first");
+        warn("second");
+        info("third");
+        flush();
+    });
+    const std::string shown = without_time(mixed);
+    EXPECT_LT(shown.find("first"), shown.find("second"));
+    EXPECT_LT(shown.find("second"), shown.find("third"));
+}
+
 } // namespace
 } // namespace shared::log
