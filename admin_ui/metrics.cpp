@@ -110,9 +110,11 @@ void write_account_state(Exposition& out, const PoolView& pool)
     for (const AccountView& account : pool.accounts) {
         for (const AccountCondition condition :
              {AccountCondition::ready,
+              AccountCondition::busy,
               AccountCondition::cooling,
               AccountCondition::exhausted,
-              AccountCondition::rejected,
+              AccountCondition::needs_login,
+              AccountCondition::failing,
               AccountCondition::disabled,
               AccountCondition::removed}) {
             out.sample(

@@ -61,14 +61,16 @@ std::string plural(std::size_t n, std::string_view one, std::string_view many)
     return std::to_string(n) + ' ' + std::string(n == 1 ? one : many);
 }
 
-/// "1 cooling, 2 rejected": what those do that cannot serve.
+/// "1 cooling, 2 failing": what those do that cannot serve.
 std::string others(const PoolView& pool)
 {
     std::string text;
     for (const AccountCondition condition :
-         {AccountCondition::cooling,
+         {AccountCondition::busy,
+          AccountCondition::cooling,
           AccountCondition::exhausted,
-          AccountCondition::rejected,
+          AccountCondition::needs_login,
+          AccountCondition::failing,
           AccountCondition::disabled}) {
         const std::size_t n = pool.count(condition);
         if (n == 0) continue;

@@ -98,7 +98,7 @@ Json account_json(const AccountView& account, UnixMillis now)
     json["since"] = time_json(account.routing.state_since);
     json["until"] = time_json(account.until);
     json["disabled"] = account.condition == AccountCondition::disabled;
-    json["dead"] = account.condition == AccountCondition::rejected;
+    json["dead"] = account.condition == AccountCondition::failing;
     json["inflight"] = account.in_flight;
     json["expires_at"] = time_json(identity.expires_at);
     json["token_expired"] = account.token_expired;

@@ -93,7 +93,8 @@ void update_state(AccountRouting& routing, bool disabled, bool token_changed, Un
     if (disabled) return set_state(routing, AccountState::disabled, "disabled_in_file", now);
     const bool was_file_matter =
         routing.state == AccountState::disabled || routing.state == AccountState::removed;
-    const bool was_mended = routing.state == AccountState::rejected && token_changed;
+    const bool was_mended = token_changed && (routing.state == AccountState::failing ||
+                                              routing.state == AccountState::needs_login);
     if (was_file_matter || was_mended) set_state(routing, AccountState::ready, "", now);
 }
 

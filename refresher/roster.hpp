@@ -21,7 +21,7 @@ namespace refresher {
 /// What one look at the pool folder came to.
 struct RosterReport {
     std::uint32_t in_service =
-        0; ///< accounts the pool has now, disabled and rejected ones included
+        0; ///< accounts the pool has now, disabled and failing ones included
     std::uint32_t broken =
         0; ///< files not served as they stand; at least 1 if the folder is unusable
     std::vector<std::string> added;

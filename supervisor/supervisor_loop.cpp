@@ -245,6 +245,8 @@ void SupervisorLoop::on_message(Child& child, const shared::Message& message)
     case MessageType::account_rejected:
         if (role != Role::worker) break;
         return on_account_rejected(message.value);
+    case MessageType::account_action:
+    case MessageType::account_action_done:
     case MessageType::drain:
     case MessageType::stop:
         break;

@@ -41,7 +41,7 @@ void cool(
 
 void reject(AccountRouting& routing, const shared::Verdict& verdict, UnixMillis now) noexcept
 {
-    routing.state = AccountState::rejected;
+    routing.state = AccountState::failing;
     routing.state_since = now;
     routing.state_source = EvidenceSource::error_answer;
     routing.cooling_until = now.plus(next_back_off(routing, std::chrono::minutes(1)));
@@ -50,7 +50,7 @@ void reject(AccountRouting& routing, const shared::Verdict& verdict, UnixMillis 
 
 void succeed(AccountRouting& routing, UnixMillis now) noexcept
 {
-    if (routing.state == AccountState::rejected) {
+    if (routing.state == AccountState::failing) {
         routing.state = AccountState::ready;
         routing.state_since = now;
     }

@@ -44,7 +44,7 @@ struct Selection {
 
 /// A pinned account wins while it can serve; a conversation never changes between kinds of account.
 /// Otherwise the highest score; equal scores (to a hundredth) go to the fewest in flight.
-/// Never picks an account that is disabled, rejected, cooling or used up; nothing else excludes.
+/// Never picks an account that is disabled, failing, cooling or used up; nothing else excludes.
 [[nodiscard]] Selection
 select_account(const SelectionQuery& query, std::span<const Candidate> candidates);
 

@@ -17,7 +17,7 @@ std::optional<Message> decode(std::span<const std::byte> bytes) noexcept
     Message message;
     std::memcpy(&message, bytes.data(), sizeof(Message));
     const bool known =
-        message.type >= MessageType::ready && message.type <= MessageType::account_rejected;
+        message.type >= MessageType::ready && message.type <= MessageType::account_action_done;
     return known ? std::optional(message) : std::nullopt;
 }
 

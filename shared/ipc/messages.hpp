@@ -19,17 +19,40 @@ enum class MessageType : std::uint8_t {
     stop = 6,     ///< supervisor -> child: exit now
     account_rejected =
         7, ///< worker -> supervisor -> refresher: value = account slot whose token was refused
+    account_action =
+        8, ///< admin -> supervisor -> refresher: the owner wants `action` done to the account in slot `value`
+    account_action_done = 9, ///< refresher -> supervisor -> admin: the same, with `result`
+};
+
+/// What an owner can do to an account.
+enum class AccountAction : std::uint8_t {
+    none,
+    enable,
+    disable,
+    clear,   ///< forget cooling, failing and penalty
+    refresh, ///< renew its token now
+    test,    ///< make one tiny real request
+};
+
+enum class ActionResult : std::uint8_t {
+    done,
+    failed,     ///< tried; the account's reason says why
+    no_account, ///< no such slot, or its file is gone
+    refused,    ///< makes no sense for this account (an API key has nothing to refresh)
 };
 
 struct Message {
     MessageType type = MessageType::ready;
+    AccountAction action = AccountAction::none;
+    ActionResult result = ActionResult::done;
     std::uint8_t reserved = 0;
-    std::uint16_t reserved2 = 0;
     std::uint32_t generation = 0; ///< of the child; a message of another generation is dropped
     std::uint64_t value = 0;
+    /// reload, account_action: the asker's number, returned with the answer; 0 = nobody waits.
+    std::uint64_t request = 0;
 };
 
-static_assert(sizeof(Message) == 16);
+static_assert(sizeof(Message) == 24);
 
 [[nodiscard]] std::array<std::byte, sizeof(Message)> encode(const Message& message) noexcept;
 /// Nothing if the length or the type is wrong.

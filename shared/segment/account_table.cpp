@@ -154,10 +154,12 @@ AccountCondition condition(const AccountRouting& routing, UnixMillis now) noexce
         return AccountCondition::removed;
     case AccountState::disabled:
         return AccountCondition::disabled;
-    case AccountState::rejected:
+    case AccountState::needs_login:
+        return AccountCondition::needs_login;
+    case AccountState::failing:
         // Like a cool-down it ends by itself: then one request probes whether it still holds.
         if (!routing.cooling_until.is_set() || routing.cooling_until > now) {
-            return AccountCondition::rejected;
+            return AccountCondition::failing;
         }
         break;
     case AccountState::ready:
@@ -176,12 +178,16 @@ std::string_view to_string(AccountCondition condition) noexcept
     switch (condition) {
     case AccountCondition::ready:
         return "ready";
+    case AccountCondition::busy:
+        return "busy";
+    case AccountCondition::needs_login:
+        return "needs_login";
     case AccountCondition::cooling:
         return "cooling";
     case AccountCondition::exhausted:
         return "exhausted";
-    case AccountCondition::rejected:
-        return "rejected";
+    case AccountCondition::failing:
+        return "failing";
     case AccountCondition::disabled:
         return "disabled";
     case AccountCondition::removed:

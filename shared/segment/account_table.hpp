@@ -55,9 +55,11 @@ void add_penalty(AccountRouting& routing, std::uint32_t milli, UnixMillis now) n
 /// What an account is at `now`, in words everybody uses: log, pages, metrics.
 enum class AccountCondition : std::uint8_t {
     ready,
+    busy,
     cooling,
     exhausted,
-    rejected,
+    needs_login,
+    failing,
     disabled,
     removed
 };

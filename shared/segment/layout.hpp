@@ -36,7 +36,7 @@
 namespace shared {
 
 inline constexpr std::uint64_t kSegmentMagic = 0x6C6F6F7078646F63; // "codxpool"
-inline constexpr std::uint32_t kLayoutVersion = 1;
+inline constexpr std::uint32_t kLayoutVersion = 2;
 inline constexpr std::size_t kMaxSlots = 32;
 inline constexpr std::size_t kMaxAccounts = 256;
 inline constexpr std::size_t kPinShards = 16;
@@ -76,11 +76,12 @@ enum class EvidenceSource : std::uint8_t {
 /// What the owner and the vendor last said about an account. Cooling and exhaustion are not states here: they
 /// are `cooling_until` and the windows, evaluated when read.
 enum class AccountState : std::uint8_t {
-    empty,    ///< slot unused
-    ready,    ///< may be picked
-    rejected, ///< the vendor refuses the credential or the account, until `cooling_until` (unset: for good)
-    disabled, ///< by its owner
-    removed,  ///< its file is gone: running requests finish, no new ones
+    empty,       ///< slot unused
+    ready,       ///< may be picked
+    failing,     ///< the vendor refuses the credential or the account, until `cooling_until`
+    needs_login, ///< its refresh token is dead: only a new credential file mends it
+    disabled,    ///< by its owner
+    removed,     ///< its file is gone: running requests finish, no new ones
 };
 
 /// Written by the refresher only; never changes while the slot is used, but for plan, project, state text.
@@ -94,7 +95,11 @@ struct AccountIdentity {
     FixedString<128> email;   ///< for the owner's pages only
     UnixMillis expires_at;    ///< of the access token
     UnixMillis loaded_at;
-    FixedString<240> problem; ///< what is wrong with its file now; empty = nothing
+    FixedString<240> models_allowed; ///< comma-separated names, `*` at an end; empty = all
+    FixedString<240> models_denied;  ///< the same; beats `models_allowed`
+    FixedString<40> owner;           ///< the pool user it belongs to; empty = the pool's owner
+    FixedString<240> proxy_url;      ///< http://, socks5://; empty = this machine's
+    FixedString<240> problem;        ///< what is wrong with its file now; empty = nothing
 };
 
 struct WindowRecord {
@@ -120,16 +125,36 @@ struct AccountRouting {
     UnixMillis expires_at; ///< of the access token
     std::uint32_t penalty_milli =
         0; ///< lowers the score; halves every 5 minutes, evaluated when read
+    UnixMillis
+        probing_until; ///< half-open: one request tries it; nobody else until it is answered, or until then
     std::uint16_t cooling_level = 0; ///< consecutive unexplained rate limits, drives the back-off
-    std::int8_t has_credits = -1;    ///< -1 unknown, 0 no, 1 yes
+    bool cooling_end_known =
+        false; ///< the vendor named `cooling_until`; else what follows is half-open
+    std::uint8_t reserve_percent = 0;   ///< of each window, kept for its owner's requests
+    std::int16_t priority = 0;          ///< higher goes first
+    std::uint16_t weight_percent = 100; ///< of the score
+    std::uint16_t max_concurrency = 0;  ///< requests at a time over all workers; 0 = no limit
+    std::int8_t has_credits = -1;       ///< -1 unknown, 0 no, 1 yes
     std::int8_t unlimited_credits = -1;
     double credits_balance = 0;
     FixedString<80> reason; ///< of state or cooling, from a fixed vocabulary
 };
 
+/// What traffic has taught about one window, for forecasts.
+struct WindowLearning {
+    double tokens_per_percent = 0; ///< billable tokens that used up one percent; 0 = unknown
+    double percent_per_hour = 0;   ///< pace, exponentially smoothed; 0 = unknown or idle
+    std::uint32_t samples = 0;
+    UsedShare anchor_used; ///< where the sample now being taken began
+    UnixMillis anchor_at;
+    std::uint64_t anchor_tokens = 0; ///< Segment::tokens_spent then
+};
+
 struct AccountRecord {
     AccountIdentity identity;
     AccountRouting routing;
+    WindowLearning short_learning;
+    WindowLearning long_learning;
     /// Copy of `identity` that is written before it changes and marked whole; repair() uses it.
     AccountIdentity shadow;
     std::uint8_t identity_writing = 0; ///< set while `identity` is being replaced
@@ -141,7 +166,10 @@ struct AccountRecord {
         identity_writing = 0;
         routing.short_window = {};
         routing.long_window = {};
+        short_learning = {};
+        long_learning = {};
         routing.cooling_until = {};
+        routing.probing_until = {};
         routing.penalty_milli = 0;
         routing.reason = {};
         routing.provider = identity.provider;
@@ -308,6 +336,10 @@ struct Segment {
     std::atomic<std::uint64_t> roster_version{0};
     /// Version of each account's token; bumped after the token was replaced.
     std::array<std::atomic<std::uint64_t>, kMaxAccounts> token_version{};
+    /// Billable tokens each account spent since the segment was made; workers add. Only differences are read.
+    std::array<std::atomic<std::uint64_t>, kMaxAccounts> tokens_spent{};
+    /// While the refresher renews an account's token: until when a request may wait for it (UnixMillis); else 0.
+    std::array<std::atomic<std::int64_t>, kMaxAccounts> refreshing_until{};
     std::atomic<std::uint64_t> worker_restarts{
         0}; ///< workers that died and were replaced; supervisor
     std::atomic<std::uint64_t> usage_rows_folded{
@@ -330,7 +362,7 @@ static_assert(ShmRecord<PoolInfo>);
 static_assert(
     std::is_trivially_copyable_v<UsageEntry> && std::is_trivially_copyable_v<AccountRouting>);
 static_assert(sizeof(Pin) == 32);
-static_assert(sizeof(AccountRouting) <= 320);
+static_assert(sizeof(AccountRouting) <= 352);
 static_assert(sizeof(UsageEntry) <= 448);
 static_assert(
     sizeof(Segment) < std::size_t{192} * 1024 * 1024,

@@ -56,7 +56,7 @@ TEST(Metrics, EverySampleIsWellFormedAndHasItsFamily)
 {
     PoolFixture pool;
     const auto a = pool.add_account("codex:a");
-    pool.add_account("claude:b", shared::AccountState::rejected);
+    pool.add_account("claude:b", shared::AccountState::failing);
     pool.set_window(a, 18000, 0.5, 1000);
     pool.add_worker(0, 10);
     pool.add_worker(1, 11);
@@ -71,7 +71,7 @@ TEST(Metrics, EverySampleIsWellFormedAndHasItsFamily)
     EXPECT_EQ(samples[R"(codexpool_account_tokens_total{account="codex:a",kind="input"})"], 1234);
     EXPECT_EQ(samples[R"(codexpool_account_in_flight{account="codex:a"})"], 3);
     EXPECT_EQ(
-        samples[R"(codexpool_account_condition{account="claude:b",condition="rejected"})"], 1);
+        samples[R"(codexpool_account_condition{account="claude:b",condition="failing"})"], 1);
     EXPECT_EQ(samples[R"(codexpool_account_condition{account="claude:b",condition="ready"})"], 0);
     EXPECT_EQ(
         samples[R"(codexpool_account_window_used_ratio{account="codex:a",window="short"})"], 0.5);

@@ -60,7 +60,7 @@ TEST(Pages, NothingFromOutsideBecomesHtml)
         identity.email = kEvil;
         identity.project = kEvil;
         identity.problem = kEvil;
-        routing.state = shared::AccountState::rejected;
+        routing.state = shared::AccountState::failing;
         routing.reason = kEvil;
     });
     pool.set_problems(kEvil, 1);

@@ -57,16 +57,16 @@ TEST(PoolView, TheVerdictNamesWhatIsWrong)
     EXPECT_EQ(verdict(pool.view()).word, "empty");
     const auto a = pool.add_account("codex:a");
     EXPECT_EQ(verdict(pool.view()).sentence, "The only account can serve.");
-    pool.add_account("codex:b", AccountState::rejected, "unauthorized");
+    pool.add_account("codex:b", AccountState::failing, "unauthorized");
     EXPECT_EQ(verdict(pool.view()).word, "degraded");
-    EXPECT_EQ(verdict(pool.view()).sentence, "1 account of 2 can serve (1 rejected).");
+    EXPECT_EQ(verdict(pool.view()).sentence, "1 account of 2 can serve (1 failing).");
     pool.edit(a, [](auto&, shared::AccountRouting& routing) {
         routing.cooling_until = {kNow.value + 125'000};
     });
     EXPECT_EQ(verdict(pool.view()).word, "exhausted");
     EXPECT_EQ(
         verdict(pool.view()).sentence,
-        "No account can serve (1 cooling, 1 rejected). The first is back in 2 min.");
+        "No account can serve (1 cooling, 1 failing). The first is back in 2 min.");
     pool.add_account("codex:gone", AccountState::removed, "file_gone");
     EXPECT_EQ(verdict(pool.view()).word, "exhausted");
 }

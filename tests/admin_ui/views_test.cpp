@@ -73,7 +73,7 @@ TEST(Views, AnAccountHasTheFieldsProgramsKnow)
 TEST(Views, RejectedIsDeadAndAnExpiredTokenIsShownAsSuch)
 {
     PoolFixture pool;
-    const auto slot = pool.add_account("claude:a", AccountState::rejected, "unauthorized");
+    const auto slot = pool.add_account("claude:a", AccountState::failing, "unauthorized");
     pool.edit(slot, [](shared::AccountIdentity& identity, shared::AccountRouting&) {
         identity.expires_at = {kNow.value - 1};
     });

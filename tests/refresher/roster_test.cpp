@@ -173,7 +173,7 @@ TEST_F(RosterTest, ANewRefresherTakesOverTheAccountsOfItsPredecessor)
 {
     (void)roster_.apply(load({{"codex:a"}, {"codex:b"}}), kNow);
     change("codex:b", [](shared::AccountRouting& routing) {
-        routing.state = AccountState::rejected;
+        routing.state = AccountState::failing;
         routing.reason = "unauthorized";
         shared::add_penalty(routing, 200, kNow);
     });
@@ -186,7 +186,7 @@ TEST_F(RosterTest, ANewRefresherTakesOverTheAccountsOfItsPredecessor)
     EXPECT_EQ(shared::find_account(*segment_, "codex:a"), AccountSlot{0});
     EXPECT_EQ(shared::find_account(*segment_, "codex:b"), AccountSlot{1});
     EXPECT_EQ(shared::find_account(*segment_, "claude:new"), AccountSlot{2});
-    EXPECT_EQ(record("codex:b").routing.state, AccountState::rejected);
+    EXPECT_EQ(record("codex:b").routing.state, AccountState::failing);
     EXPECT_EQ(record("codex:b").routing.penalty_milli, 200U);
 }
 
@@ -194,12 +194,12 @@ TEST_F(RosterTest, ANewTokenClearsRejectedAndTheSameTokenDoesNot)
 {
     (void)roster_.apply(load({{"codex:a"}}), kNow);
     const auto reject = [](shared::AccountRouting& routing) {
-        routing.state = AccountState::rejected;
+        routing.state = AccountState::failing;
         routing.reason = "unauthorized";
     };
     change("codex:a", reject);
     (void)roster_.apply(load({{"codex:a"}}), kLater);
-    EXPECT_EQ(record("codex:a").routing.state, AccountState::rejected);
+    EXPECT_EQ(record("codex:a").routing.state, AccountState::failing);
     (void)roster_.apply(load({{"codex:a", "token-2"}}), kLater);
     EXPECT_EQ(record("codex:a").routing.state, AccountState::ready);
     EXPECT_TRUE(record("codex:a").routing.reason.empty());

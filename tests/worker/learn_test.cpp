@@ -72,7 +72,7 @@ TEST(Learn, ARejectionIsNotForEver)
 {
     AccountRouting routing = ready();
     learn_verdict(routing, verdict(Outcome::credential_rejected), kNow);
-    EXPECT_EQ(condition(routing, kNow), AccountCondition::rejected);
+    EXPECT_EQ(condition(routing, kNow), AccountCondition::failing);
     EXPECT_EQ(condition(routing, kNow.plus(minutes(2))), AccountCondition::ready) << "a probe";
     learn_verdict(routing, verdict(Outcome::served), kNow.plus(minutes(2)));
     EXPECT_EQ(routing.state, AccountState::ready);

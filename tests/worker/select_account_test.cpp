@@ -186,7 +186,7 @@ TEST(SelectAccount, WhenNobodyCanServeTheEarliestKnownResetIsNamedAndNoneInvente
     EXPECT_EQ(selection.retry_at, kNow.plus(minutes(3)));
 
     std::array rejected{account(0)};
-    rejected[0].routing.state = AccountState::rejected;
+    rejected[0].routing.state = AccountState::failing;
     rejected[0].routing.cooling_until = kNow.plus(minutes(1));
     selection = select_account(query(), rejected);
     EXPECT_FALSE(selection.limited);
@@ -196,7 +196,7 @@ TEST(SelectAccount, WhenNobodyCanServeTheEarliestKnownResetIsNamedAndNoneInvente
 TEST(SelectAccount, ARejectionEndsInAProbe)
 {
     std::array all{account(0)};
-    all[0].routing.state = AccountState::rejected;
+    all[0].routing.state = AccountState::failing;
     all[0].routing.cooling_until = kNow;
     EXPECT_TRUE(select_account(query(), all).account.is_set());
 }
@@ -217,7 +217,7 @@ TEST(SelectAccountProperty, NeverPicksOneThatCannotServeWhileOneCan)
         for (std::uint16_t i = 0; i < count; ++i) {
             Candidate candidate = account(i, static_cast<int>(random() % 101));
             if (chance(4)) candidate.routing.cooling_until = kNow.plus(minutes(1));
-            if (chance(6)) candidate.routing.state = AccountState::rejected;
+            if (chance(6)) candidate.routing.state = AccountState::failing;
             if (chance(6)) candidate.routing.state = AccountState::disabled;
             candidate.in_flight = random() % 30;
             add_penalty(candidate.routing, random() % 900, kNow);
