@@ -89,6 +89,13 @@ std::string status_page(const PoolView& pool, const History& history)
         embedded_file("status.html"), {{"version", assets_version()}, {"content", content.str()}});
 }
 
+std::string why_page(std::string_view request_id, std::string_view text)
+{
+    return render(
+        embedded_file("why.html"),
+        {{"version", assets_version()}, {"id", request_id}, {"text", text}});
+}
+
 std::string error_page(std::string_view title, std::string_view message)
 {
     return render(

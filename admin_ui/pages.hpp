@@ -26,6 +26,9 @@ struct History {
 
 [[nodiscard]] std::string status_page(const PoolView& pool, const History& history);
 
+/// Why a request went where it went; `text` as explain() makes it, or a sentence saying that nothing is known.
+[[nodiscard]] std::string why_page(std::string_view request_id, std::string_view text);
+
 [[nodiscard]] std::string error_page(std::string_view title, std::string_view message);
 
 /// "http://127.0.0.1:8989": `public_url` if there is one, else from the client's Host header if that is a plain

@@ -3,6 +3,7 @@
 #include "admin_ui/metrics.hpp"
 #include "admin_ui/pages.hpp"
 #include "admin_ui/views.hpp"
+#include "admin_ui/why_view.hpp"
 #include "shared/base/log.hpp"
 
 #include <algorithm>
@@ -66,6 +67,13 @@ bool wants_html(const PageRequest& request)
     return request.accept.find("text/html") != std::string::npos;
 }
 
+bool wants_text(const PageRequest& request)
+{
+    if (const std::string_view format = parameter(request.query, "format"); !format.empty())
+        return format == "text";
+    return request.accept.find("text/plain") != std::string::npos;
+}
+
 /// Whether a page of another origin made the browser send this.
 bool is_cross_site(const PageRequest& request)
 {
@@ -111,6 +119,8 @@ struct Rule {
 constexpr std::array kPages{
     Rule{"/"},
     Rule{"/status"},
+    Rule{"/status/why"},
+    Rule{"/admin/why"},
     Rule{"/metrics"},
     Rule{"/favicon.ico"},
     Rule{"/admin/accounts"},
@@ -171,6 +181,7 @@ Routes::page(const PageRequest& request, shared::UnixMillis now, std::int64_t mo
         return response(200, kHtml, shared_page(settings_.friend_name, settings_.friend_tagline));
     }
     if (request.path == "/admin/requests") return requests(request);
+    if (request.path == "/admin/why" || request.path == "/status/why") return why(request, now);
     PoolView pool = observe(segment_, now, monotonic_us);
     if (request.path == "/metrics") return response(200, kMetricsContentType, metrics_text(pool));
     if (request.path == "/") {
@@ -221,6 +232,17 @@ PageResponse Routes::requests(const PageRequest& request)
     const auto recent = usage_.recent_requests(std::min(limit, kRequestEntriesMax));
     if (!recent.has_value()) return error_response(request, 503, recent.error().text());
     return response(200, kJson, requests_json(*recent));
+}
+
+PageResponse Routes::why(const PageRequest& request, shared::UnixMillis now)
+{
+    const std::string_view id = parameter(request.query, "id");
+    const WhyAnswer answer = explain_request(segment_, usage_, registry_, id, now);
+    if (request.path == "/status/why")
+        return response(answer.status, kHtml, why_page(id, answer.text));
+    if (answer.status != 200) return error_response(request, answer.status, answer.text);
+    if (wants_text(request)) return response(200, kText, answer.text);
+    return response(200, kJson, answer.json);
 }
 
 PageResponse Routes::reload_response(const PageRequest& request, std::uint64_t broken_files)

@@ -6,6 +6,7 @@
 #include "admin_ui/pool_view.hpp"
 #include "admin_ui/usage_query.hpp"
 #include "shared/http/head.hpp"
+#include "shared/providers/provider.hpp"
 #include "shared/segment/layout.hpp"
 
 #include <cstdint>
@@ -63,10 +64,12 @@ private:
     page(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us);
     [[nodiscard]] PageResponse status(const PageRequest& request, PoolView pool);
     [[nodiscard]] PageResponse requests(const PageRequest& request);
+    [[nodiscard]] PageResponse why(const PageRequest& request, shared::UnixMillis now);
 
     shared::Segment& segment_;
     UsageQuery& usage_;
     SiteSettings settings_;
+    shared::ProviderRegistry registry_; ///< for the providers' names
 };
 
 /// A plain error in the form the client asked for.

@@ -289,7 +289,8 @@ Html requests_part(const History& history, UnixMillis now)
         html.raw("</td><td class=\"num\">").number(request.tokens.output);
         html.raw("</td><td class=\"num\">").number(request.first_byte_ms);
         html.raw(" ms</td><td class=\"num\">").number(request.duration_ms);
-        html.raw(" ms</td><td><code>").text(request.request_id).raw("</code></td></tr>\n");
+        html.raw(" ms</td><td><a href=\"/status/why?id=").text(request.request_id);
+        html.raw("\"><code>").text(request.request_id).raw("</code></a></td></tr>\n");
     }
     return html.raw("</tbody></table></div>\n");
 }

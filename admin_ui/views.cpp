@@ -152,6 +152,35 @@ Json pool_folder_json(const shared::PoolInfo& info)
     return json;
 }
 
+Json request_json(const RequestEntry& request)
+{
+    Json json;
+    json["request_id"] = request.request_id;
+    json["started_at"] = time_json(request.started_at);
+    json["finished_at"] = time_json(request.finished_at);
+    json["user"] = request.user;
+    json["provider"] = request.provider;
+    json["account"] = request.account;
+    json["model"] = request.model;
+    json["path"] = request.path;
+    json["status"] = request.status;
+    json["attempts"] = request.attempts;
+    json["outcome"] = request.outcome;
+    json["websocket"] = request.websocket;
+    json["input_tokens"] = request.tokens.input;
+    json["cached_input_tokens"] = request.tokens.cached_input;
+    json["cache_creation_tokens"] = request.tokens.cache_creation;
+    json["output_tokens"] = request.tokens.output;
+    json["reasoning_tokens"] = request.tokens.reasoning;
+    json["duration_ms"] = request.duration_ms;
+    json["first_byte_ms"] = request.first_byte_ms;
+    json["own_us"] = request.own_us;
+    json["request_bytes"] = request.request_bytes;
+    json["response_bytes"] = request.response_bytes;
+    json["upstream_request_id"] = request.upstream_request_id;
+    return json;
+}
+
 } // namespace
 
 std::string accounts_json(const PoolView& pool)
@@ -189,34 +218,16 @@ std::string status_json(const PoolView& pool, std::string_view mode)
 std::string requests_json(const std::vector<RequestEntry>& requests)
 {
     Json all = Json::array();
-    for (const RequestEntry& request : requests) {
-        Json json;
-        json["request_id"] = request.request_id;
-        json["started_at"] = time_json(request.started_at);
-        json["finished_at"] = time_json(request.finished_at);
-        json["user"] = request.user;
-        json["provider"] = request.provider;
-        json["account"] = request.account;
-        json["model"] = request.model;
-        json["path"] = request.path;
-        json["status"] = request.status;
-        json["attempts"] = request.attempts;
-        json["outcome"] = request.outcome;
-        json["websocket"] = request.websocket;
-        json["input_tokens"] = request.tokens.input;
-        json["cached_input_tokens"] = request.tokens.cached_input;
-        json["cache_creation_tokens"] = request.tokens.cache_creation;
-        json["output_tokens"] = request.tokens.output;
-        json["reasoning_tokens"] = request.tokens.reasoning;
-        json["duration_ms"] = request.duration_ms;
-        json["first_byte_ms"] = request.first_byte_ms;
-        json["own_us"] = request.own_us;
-        json["request_bytes"] = request.request_bytes;
-        json["response_bytes"] = request.response_bytes;
-        json["upstream_request_id"] = request.upstream_request_id;
-        all.push_back(std::move(json));
-    }
+    for (const RequestEntry& request : requests)
+        all.push_back(request_json(request));
     return to_text(all);
+}
+
+std::string history_json(const RequestEntry& request, std::string_view text)
+{
+    Json json = request_json(request);
+    json["text"] = text;
+    return to_text(json);
 }
 
 std::string reload_json(const shared::PoolInfo& info, std::uint64_t broken_files)

@@ -19,6 +19,9 @@ namespace admin_ui {
 /// `GET /admin/requests`: an array of finished requests, newest first.
 [[nodiscard]] std::string requests_json(const std::vector<RequestEntry>& requests);
 
+/// `GET /admin/why` for a request of which only the history is left.
+[[nodiscard]] std::string history_json(const RequestEntry& request, std::string_view text);
+
 /// `POST /admin/reload` for programs.
 [[nodiscard]] std::string reload_json(const shared::PoolInfo& info, std::uint64_t broken_files);
 

@@ -12,7 +12,7 @@ constexpr std::array kRoutes{
     OwnRoute{"/favicon.ico", false, Access::open, OwnTarget::admin},
     OwnRoute{"/static", true, Access::open, OwnTarget::admin},
     OwnRoute{"/healthz", false, Access::open, OwnTarget::healthz},
-    OwnRoute{"/status", false, Access::owner, OwnTarget::admin},
+    OwnRoute{"/status", true, Access::owner, OwnTarget::admin},
     OwnRoute{"/metrics", false, Access::owner, OwnTarget::admin},
     OwnRoute{"/admin", true, Access::owner, OwnTarget::admin},
 };

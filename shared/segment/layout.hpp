@@ -18,6 +18,8 @@
 ///   WorkerSlot[s]     process in slot s;          supervisor, admin, atomics            supervisor closes its request
 ///                     supervisor (claim, reset)   workers                               rows and resets the slot
 ///   UsageRing[s]      process in slot s (head)    supervisor (tail)  atomics (SPSC)     published entries are drained
+///   EventLog          refresher                   admin              events.mutex       that event does not count
+///   DecisionRing[s]   process in slot s           admin              version of a cell  that record stays unreadable
 ///
 /// A slot is one living process, not one listening socket: while a worker is replaced the old and the
 /// new one share a listener but never a slot.
@@ -25,6 +27,8 @@
 
 #include "shared/base/fixed_string.hpp"
 #include "shared/base/units.hpp"
+#include "shared/segment/decision_ring.hpp"
+#include "shared/segment/event_log.hpp"
 #include "shared/segment/robust_mutex.hpp"
 
 #include <array>
@@ -354,11 +358,14 @@ struct Segment {
     std::array<Guarded<PinShard>, kPinShards> pins;
     std::array<WorkerSlot, kMaxSlots> workers;
     std::array<UsageRing, kMaxSlots> usage;
+    std::array<DecisionRing, kMaxSlots> decisions;
+    Guarded<EventLog> events;
 };
 
 static_assert(std::is_standard_layout_v<SegmentHeader> && offsetof(SegmentHeader, magic) == 0);
 static_assert(ShmRecord<AccountRecord> && ShmRecord<TokenRecord> && ShmRecord<PinShard>);
-static_assert(ShmRecord<PoolInfo>);
+static_assert(ShmRecord<PoolInfo> && ShmRecord<EventLog>);
+static_assert(kWatchedAccounts == kMaxAccounts);
 static_assert(
     std::is_trivially_copyable_v<UsageEntry> && std::is_trivially_copyable_v<AccountRouting>);
 static_assert(sizeof(Pin) == 32);

@@ -68,6 +68,7 @@ void construct(Guarded<T>& place)
 void construct_segment(Segment& segment)
 {
     construct(segment.info);
+    construct(segment.events);
     for (auto& account : segment.accounts)
         construct(account);
     for (auto& token : segment.tokens)

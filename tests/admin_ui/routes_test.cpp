@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -198,6 +199,53 @@ TEST_F(RoutesTest, InSharedModeTheFrontPageShowsNameAndTaglineOnly)
     EXPECT_NE(page.body.find("tag &amp; line"), std::string::npos);
     EXPECT_EQ(page.body.find("secret-name"), std::string::npos);
     EXPECT_EQ(page.body.find("account can serve"), std::string::npos);
+}
+
+TEST_F(RoutesTest, WhyTellsOfARequestAsTextJsonAndPage)
+{
+    const std::uint16_t account = pool_.add_account("codex:<a>");
+    (void)shared::DecisionWriter::begin(pool_.segment().decisions[3], [&](shared::Decision& d) {
+        std::memcpy(d.request_id.data(), "0123456789abcdef", 16);
+        d.started_at = kNow;
+        d.user = "anna";
+        d.model = "m<odel";
+        d.path = "/v1/responses";
+        d.provider = 1;
+        d.attempts[0] = {};
+        d.attempts[0].account = {account};
+        d.attempts_total = 1;
+        d.outcome = shared::RequestOutcome::client_gone;
+    });
+    const auto text = get("/admin/why", "id=0123456789abcdef&format=text");
+    EXPECT_EQ(text.status, 200U);
+    EXPECT_EQ(header(text, "Content-Type"), "text/plain; charset=utf-8");
+    EXPECT_NE(text.body.find("by anna"), std::string::npos) << text.body;
+    EXPECT_NE(text.body.find("codex:<a>"), std::string::npos) << text.body;
+
+    const auto found = get("/admin/why", "id=0123456789abcdef");
+    EXPECT_EQ(found.status, 200U);
+    const json values = json::parse(found.body);
+    EXPECT_EQ(values["attempts"][0]["account"], "codex:<a>");
+    EXPECT_EQ(values["outcome"], "client_gone");
+    EXPECT_EQ(values["text"], text.body);
+
+    const auto page = get("/status/why", "id=0123456789abcdef", "text/html");
+    EXPECT_EQ(page.status, 200U);
+    EXPECT_NE(page.body.find("m&lt;odel"), std::string::npos) << page.body;
+    EXPECT_EQ(page.body.find("m<odel"), std::string::npos);
+}
+
+TEST_F(RoutesTest, WhyOfWhatIsNotKnown)
+{
+    EXPECT_EQ(get("/admin/why", "id=0123456789abcdee").status, 404U);
+    EXPECT_EQ(get("/admin/why", "id=0123456789abcdee&format=text").status, 404U);
+    for (const char* id : {"", "1", "0123456789abcdefa", "0123456789ABCDEF", "../../../../etc/p"}) {
+        EXPECT_EQ(get("/admin/why", "id=" + std::string(id)).status, 400U) << id;
+        EXPECT_EQ(get("/status/why", "id=" + std::string(id)).status, 400U) << id;
+    }
+    const auto page = get("/status/why", "id=%3Cscript%3E<script>alert(1)</script>", "text/html");
+    EXPECT_EQ(page.body.find("<script>alert"), std::string::npos);
+    EXPECT_EQ(get("/status/nothing").status, 404U);
 }
 
 } // namespace
