@@ -141,6 +141,9 @@ IoResult TlsLayer::read_some(char* into, std::size_t size) noexcept
         const int result = SSL_read_ex(ssl_.get(), into + done, size - done, &now);
         if (result == 1) {
             done += now;
+            // Records are read ahead. After a few bytes with none left, asking the socket is nearly always in vain;
+            // after many, more of a burst is likely to be there.
+            if (done < kRecordBytes / 2 && SSL_has_pending(ssl_.get()) == 0) break;
             continue;
         }
         // An end or error after some bytes shows again on the next call.
