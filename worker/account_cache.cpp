@@ -8,7 +8,72 @@ namespace worker {
 
 using shared::AccountSlot;
 
-AccountCache::AccountCache(shared::Segment& segment) : segment_(segment) {}
+namespace {
+
+/// "gpt-5*, o3" as a list; spaces around names do not count.
+std::vector<std::string> names_of(std::string_view list)
+{
+    std::vector<std::string> names;
+    while (!list.empty()) {
+        const std::size_t comma = std::min(list.find(','), list.size());
+        std::string_view name = list.substr(0, comma);
+        list.remove_prefix(std::min(comma + 1, list.size()));
+        while (name.starts_with(' '))
+            name.remove_prefix(1);
+        while (name.ends_with(' '))
+            name.remove_suffix(1);
+        if (!name.empty()) names.emplace_back(name);
+    }
+    return names;
+}
+
+/// Whether a name of the list, `*` at its end standing for any rest, is this model's.
+bool names_model(const std::vector<std::string>& names, std::string_view model) noexcept
+{
+    return std::any_of(names.begin(), names.end(), [model](std::string_view name) {
+        if (!name.ends_with('*')) return name == model;
+        return model.starts_with(name.substr(0, name.size() - 1));
+    });
+}
+
+} // namespace
+
+bool CachedAccount::serves_model(std::string_view model) const noexcept
+{
+    if (model.empty()) return true;
+    if (names_model(models_denied, model)) return false;
+    return models_allowed.empty() || names_model(models_allowed, model);
+}
+
+bool CachedAccount::is_owned_by(std::string_view user) const noexcept
+{
+    // Whoever sits on this machine, and whoever has the owner's password.
+    if (owner.empty()) return user == "local" || user == "owner";
+    return owner == user;
+}
+
+AccountCache::AccountCache(shared::Segment& segment, const shared::ProviderRegistry& registry)
+    : segment_(segment), registry_(registry)
+{}
+
+void AccountCache::load_identity(CachedAccount& account, AccountSlot slot)
+{
+    shared::AccountIdentity identity;
+    segment_.accounts[slot.value].with_lock(
+        [&](shared::AccountRecord& record) { identity = record.identity; });
+    account.id = identity.id.view();
+    account.account_id = identity.account_id.view();
+    account.project = identity.project.view();
+    account.provider = static_cast<shared::ProviderId>(identity.provider);
+    account.kind = static_cast<shared::CredentialKind>(identity.kind);
+    account.models_allowed = names_of(identity.models_allowed.view());
+    account.models_denied = names_of(identity.models_denied.view());
+    account.owner = identity.owner.view();
+    if (account.provider != shared::ProviderId::none) {
+        account.capacity =
+            static_cast<float>(registry_.get(account.provider).plan_weight(identity.plan.view()));
+    }
+}
 
 const CachedAccount& AccountCache::get(AccountSlot slot)
 {
@@ -19,15 +84,7 @@ const CachedAccount& AccountCache::get(AccountSlot slot)
     // Versions are read before the data: a change in between is picked up by the next call.
     const std::uint64_t roster = segment_.roster_version.load(std::memory_order_acquire);
     if (entry->roster_version != roster) {
-        shared::AccountIdentity identity;
-        segment_.accounts[slot.value].with_lock(
-            [&](shared::AccountRecord& record) { identity = record.identity; });
-        CachedAccount& account = entry->account;
-        account.id = identity.id.view();
-        account.account_id = identity.account_id.view();
-        account.project = identity.project.view();
-        account.provider = static_cast<shared::ProviderId>(identity.provider);
-        account.kind = static_cast<shared::CredentialKind>(identity.kind);
+        load_identity(entry->account, slot);
         entry->roster_version = roster;
     }
     const std::uint64_t token = segment_.token_version[slot.value].load(std::memory_order_acquire);
@@ -38,23 +95,43 @@ const CachedAccount& AccountCache::get(AccountSlot slot)
     return entry->account;
 }
 
-void AccountCache::candidates(shared::ProviderId provider, std::vector<Candidate>& out)
+void AccountCache::candidates(const Asking& asking, std::vector<shared::Candidate>& out)
 {
     out.clear();
     const std::size_t used = std::min<std::size_t>(
         segment_.account_slots.load(std::memory_order_acquire), shared::kMaxAccounts);
     for (std::uint16_t i = 0; i < used; ++i) {
-        Candidate candidate;
+        shared::Candidate candidate;
         candidate.slot = {i};
         segment_.accounts[i].with_lock(
             [&](shared::AccountRecord& record) { candidate.routing = record.routing; });
         if (candidate.routing.state == shared::AccountState::empty) continue;
-        const bool wanted = provider == shared::ProviderId::none ||
-                            candidate.routing.provider == static_cast<std::uint8_t>(provider);
+        const bool wanted =
+            asking.provider == shared::ProviderId::none ||
+            candidate.routing.provider == static_cast<std::uint8_t>(asking.provider);
         if (!wanted) continue;
         candidate.in_flight = shared::in_flight(segment_, candidate.slot);
+        const CachedAccount& account = get(candidate.slot);
+        candidate.capacity = account.capacity;
+        candidate.serves_model = account.serves_model(asking.model);
+        candidate.turns_waited = turns_waited(candidate.slot);
+        candidate.is_owners = account.is_owned_by(asking.user);
         out.push_back(candidate);
     }
+}
+
+void AccountCache::note_turn(AccountSlot slot)
+{
+    static_cast<void>(get(slot));
+    entries_[slot.value]->turn = ++turns_;
+}
+
+std::uint32_t AccountCache::turns_waited(AccountSlot slot) const noexcept
+{
+    const std::uint64_t turn = entries_[slot.value]->turn;
+    if (turn == 0) return shared::Candidate::kTurnsMax;
+    return static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(turns_ - turn, shared::Candidate::kTurnsMax));
 }
 
 bool AccountCache::owns_project(std::string_view project)

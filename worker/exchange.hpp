@@ -16,12 +16,12 @@
 #include "shared/net/task.hpp"
 #include "shared/segment/pin_table.hpp"
 #include "shared/segment/worker_slots.hpp"
+#include "shared/selection/select_account.hpp"
 #include "worker/authenticate.hpp"
 #include "worker/head_rewriter.hpp"
 #include "worker/own_routes.hpp"
 #include "worker/request_body.hpp"
 #include "worker/retry_policy.hpp"
-#include "worker/select_account.hpp"
 #include "worker/timings.hpp"
 #include "worker/upstream_call.hpp"
 #include "worker/worker_state.hpp"
@@ -110,18 +110,21 @@ private:
 
     // -- exchange_attempts.cpp -------------------------------------------------------------------------
     [[nodiscard]] shared::net::Task<bool> serve();
-    [[nodiscard]] Selection select();
-    [[nodiscard]] shared::net::Task<UpstreamCall::End> call_upstream(const Selection& selection);
+    [[nodiscard]] shared::Selection select();
+    [[nodiscard]] bool claim(const shared::Selection& selection);
+    [[nodiscard]] shared::net::Task<UpstreamCall::End>
+    call_upstream(const shared::Selection& selection);
     [[nodiscard]] shared::net::Task<shared::Verdict> judge();
     void learn(const shared::Verdict& verdict);
     void learn_about(shared::AccountSlot account, const shared::Verdict& verdict);
     void learn_fault(AttemptEnd end);
     [[nodiscard]] shared::net::Task<bool> give_up(AttemptEnd end, const shared::Verdict& verdict);
-    [[nodiscard]] shared::net::Task<bool> nobody_serves(const Selection& selection);
+    [[nodiscard]] shared::net::Task<bool> nobody_serves(const shared::Selection& selection);
     [[nodiscard]] bool http_could_serve();
     [[nodiscard]] shared::net::Task<bool> refuse_upgrade();
     [[nodiscard]] AttemptEnd attempt_end(UpstreamCall::End end) const noexcept;
     void rearm() noexcept;
+    void end_probe();
 
     // -- exchange_relay.cpp ----------------------------------------------------------------------------
     [[nodiscard]] shared::net::Task<RelayEnd> relay();
@@ -163,7 +166,7 @@ private:
     shared::FixedString<48> path_; ///< beginning of the path, for the log
     std::uint64_t request_bytes_ = 0;
     std::uint64_t response_bytes_ = 0;
-    std::uint64_t decoded_bytes_ = 0; ///< of a compressed answer, for the scanner
+    std::uint64_t decoded_bytes_ = 0;    ///< of a compressed answer, for the scanner
     std::int64_t stream_ends_at_ms_ = 0; ///< of Deadlines' clock; 0 = no limit
     std::uint32_t idle_seconds_ = 0;
     shared::AccountSlot account_;
@@ -180,6 +183,7 @@ private:
     bool quiet_ = false;     ///< logged at debug only (the pool's own pages)
     bool expired_ = false;   ///< deadline_ has passed
     bool recorded_ = false;
+    bool probes_ = false; ///< this request is account_'s one probe, and nothing was learnt yet
 };
 
 } // namespace worker

@@ -1,6 +1,7 @@
 /// Accounts one after the other, until one serves or nobody can.
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "shared/selection/claim.hpp"
 #include "worker/exchange.hpp"
 #include "worker/learn.hpp"
 #include "worker/session.hpp"
@@ -12,6 +13,8 @@ namespace worker {
 using shared::Outcome;
 using shared::PoolError;
 using shared::RequestOutcome;
+using shared::Selection;
+using shared::SelectionQuery;
 using shared::Verdict;
 using shared::net::Task;
 
@@ -76,11 +79,11 @@ Task<bool> Exchange::serve()
                 co_return co_await nobody_serves(selection);
             co_return co_await give_up(attempt, verdict);
         }
+        // Somebody else took its last place or its probe: look again.
+        if (!claim(selection)) continue;
         if (attempts_ > 0) worker_.row().counters.retries.fetch_add(1, std::memory_order_relaxed);
         ++attempts_;
-        account_ = selection.account;
         waiting.tried.push_back(account_);
-        running_->assign(account_);
 
         const UpstreamCall::End end = co_await call_upstream(selection);
         deadline_.clear();
@@ -168,6 +171,7 @@ Selection Exchange::select()
     const std::int64_t begun_at = shared::now_monotonic_us();
     SelectionQuery query;
     query.provider = provider_->id();
+    query.strategy = worker_.config.strategy_for(*provider_);
     query.legs = waiting.route.legs;
     query.ordered_legs = waiting.route.ordered_legs;
     query.websocket = head().upgrades_to_websocket;
@@ -179,7 +183,8 @@ Selection Exchange::select()
             worker_.segment, pin_key_, query.now, std::chrono::hours(worker_.config.pin_ttl_hours));
     }
     query.pinned = waiting.pinned;
-    worker_.accounts.candidates(query.provider, worker_.candidates);
+    const Asking asking{query.provider, waiting.facts.model.view(), user_.view()};
+    worker_.accounts.candidates(asking, worker_.candidates);
     const Selection selection = select_account(query, worker_.candidates);
     timings_.pick += shared::now_monotonic_us() - begun_at;
     if (shared::log::is_on(shared::log::Level::debug)) {
@@ -195,6 +200,23 @@ Selection Exchange::select()
             worker_.candidates.size());
     }
     return selection;
+}
+
+bool Exchange::claim(const Selection& selection)
+{
+    const shared::UnixMillis now = shared::now_unix();
+    const std::chrono::seconds probe_for(worker_.config.first_byte_timeout_seconds);
+    if (!shared::claim(worker_.segment, selection, *running_, now, probe_for)) return false;
+    end_probe();
+    account_ = selection.account;
+    probes_ = selection.probe;
+    if (waiting_->pinned != account_) worker_.accounts.note_turn(account_);
+    return true;
+}
+
+void Exchange::end_probe()
+{
+    if (std::exchange(probes_, false)) shared::end_probe(worker_.segment, account_);
 }
 
 Task<UpstreamCall::End> Exchange::call_upstream(const Selection& selection)
@@ -312,6 +334,7 @@ void Exchange::learn_about(shared::AccountSlot account, const Verdict& verdict)
     const shared::UnixMillis now = shared::now_unix();
     worker_.segment.accounts[account.value].with_lock(
         [&](shared::AccountRecord& record) { learn_verdict(record.routing, verdict, now); });
+    if (account == account_) probes_ = false;
     if (verdict.outcome == Outcome::served) return;
     shared::log::debug(
         "request={} decision=learn account={} outcome={} reason={}",
@@ -382,7 +405,8 @@ bool Exchange::http_could_serve()
     query.provider = provider_->id();
     query.legs = waiting_->route.legs;
     query.now = shared::now_unix();
-    worker_.accounts.candidates(query.provider, worker_.candidates);
+    const Asking asking{query.provider, waiting_->facts.model.view(), user_.view()};
+    worker_.accounts.candidates(asking, worker_.candidates);
     return select_account(query, worker_.candidates).account.is_set();
 }
 

@@ -21,6 +21,7 @@ void Exchange::record(shared::RequestOutcome outcome)
 {
     if (std::exchange(recorded_, true)) return;
     deadline_.clear();
+    end_probe();
     const std::int64_t now_us = shared::now_monotonic_us();
     shared::WorkerSlot::Counters& counters = worker_.row().counters;
     counters.requests.fetch_add(1, std::memory_order_relaxed);

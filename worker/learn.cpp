@@ -28,12 +28,21 @@ milliseconds next_back_off(AccountRouting& routing, milliseconds first) noexcept
     return wait;
 }
 
+/// `until` unset: the vendor named no end.
 void cool(
     AccountRouting& routing, UnixMillis until, std::string_view reason, UnixMillis now) noexcept
 {
+    const bool known = until > now;
+    const bool cools = routing.cooling_until > now;
+    // Many requests on their way get the same answer: that is one rate limit, not so many doublings.
+    if (cools && !known) return;
+    if (known) until = std::min(until, now.plus(kHintMax));
     // Of two rate limits seen at once by two workers the later end holds.
-    if (routing.cooling_until > now && routing.cooling_until >= until) return;
-    routing.cooling_until = until;
+    if (cools && routing.cooling_until >= until) return;
+    routing.cooling_until =
+        known ? until : now.plus(next_back_off(routing, std::chrono::seconds(1)));
+    routing.cooling_end_known = known;
+    routing.probing_until = {};
     routing.reason.assign(reason);
     routing.state_source = EvidenceSource::error_answer;
     routing.state_since = now;
@@ -41,9 +50,14 @@ void cool(
 
 void reject(AccountRouting& routing, const shared::Verdict& verdict, UnixMillis now) noexcept
 {
+    // Many requests on their way get the same answer; and what only a new login mends stays named so.
+    if (routing.state == AccountState::failing && routing.cooling_until > now) return;
+    if (routing.state == AccountState::needs_login) return;
     routing.state = AccountState::failing;
     routing.state_since = now;
     routing.state_source = EvidenceSource::error_answer;
+    routing.cooling_end_known = false;
+    routing.probing_until = {};
     routing.cooling_until = now.plus(next_back_off(routing, std::chrono::minutes(1)));
     routing.reason = verdict.reason;
 }
@@ -55,6 +69,8 @@ void succeed(AccountRouting& routing, UnixMillis now) noexcept
         routing.state_since = now;
     }
     routing.cooling_until = {};
+    routing.cooling_end_known = false;
+    routing.probing_until = {};
     routing.cooling_level = 0;
     routing.reason = {};
     routing.last_used = now;
@@ -88,18 +104,16 @@ void learn_verdict(AccountRouting& routing, const shared::Verdict& verdict, Unix
     case Outcome::served:
         if (!owners) succeed(routing, now);
         return;
-    case Outcome::rate_limited: {
-        UnixMillis until = verdict.until;
-        if (until <= now) until = now.plus(next_back_off(routing, std::chrono::seconds(1)));
-        cool(routing, std::min(until, now.plus(kHintMax)), verdict.reason.view(), now);
+    case Outcome::rate_limited:
+        cool(routing, verdict.until, verdict.reason.view(), now);
         return;
-    }
     case Outcome::credential_rejected:
     case Outcome::account_refused:
         if (!owners) reject(routing, verdict, now);
         return;
     case Outcome::upstream_failed:
         shared::add_penalty(routing, kTransientPenaltyMilli, now);
+        routing.probing_until = {}; // if this was the probe, it told nothing
         return;
     }
 }
@@ -107,6 +121,7 @@ void learn_verdict(AccountRouting& routing, const shared::Verdict& verdict, Unix
 void learn_network_fault(AccountRouting& routing, UnixMillis now) noexcept
 {
     shared::add_penalty(routing, kNetworkPenaltyMilli, now);
+    routing.probing_until = {};
 }
 
 } // namespace worker

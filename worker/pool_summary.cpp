@@ -41,12 +41,12 @@ struct WindowMean {
 } // namespace
 
 shared::PoolSummary
-summarize_pool(std::span<const Candidate> all, shared::ProviderId provider, UnixMillis now)
+summarize_pool(std::span<const shared::Candidate> all, shared::ProviderId provider, UnixMillis now)
 {
     shared::PoolSummary summary;
     WindowMean short_mean;
     WindowMean long_mean;
-    for (const Candidate& candidate : all) {
+    for (const shared::Candidate& candidate : all) {
         const AccountCondition condition = shared::condition(candidate.routing, now);
         if (condition == AccountCondition::removed || condition == AccountCondition::disabled)
             continue;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "shared/providers/provider.hpp"
-#include "worker/select_account.hpp"
+#include "shared/selection/score.hpp"
 
 #include <span>
 
@@ -10,7 +10,7 @@ namespace worker {
 
 /// Of the accounts of `provider` among `all` (every account). Windows are means weighted by the share
 /// of each account's window that is still to run; an account that does not know its window does not count.
-[[nodiscard]] shared::PoolSummary
-summarize_pool(std::span<const Candidate> all, shared::ProviderId provider, shared::UnixMillis now);
+[[nodiscard]] shared::PoolSummary summarize_pool(
+    std::span<const shared::Candidate> all, shared::ProviderId provider, shared::UnixMillis now);
 
 } // namespace worker

@@ -3,6 +3,7 @@
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
 #include "shared/segment/account_table.hpp"
+#include "shared/selection/select_account.hpp"
 #include "worker/learn.hpp"
 
 #include <array>
@@ -122,15 +123,17 @@ MessageFate TunnelTurns::after_failure(const shared::Verdict& verdict, UnixMilli
 
 bool TunnelTurns::another_can_serve(UnixMillis now)
 {
-    state_.accounts.candidates(provider_.id(), state_.candidates);
+    const std::string_view model = row_ ? row_->entry().model.view() : std::string_view();
+    state_.accounts.candidates(
+        {provider_.id(), model, start_.first.user.view()}, state_.candidates);
     const std::array tried{start_.first.account};
-    SelectionQuery query;
+    shared::SelectionQuery query;
     query.provider = provider_.id();
     query.legs = start_.legs;
     query.websocket = true;
     query.tried = tried;
     query.now = now;
-    const Selection selection = select_account(query, state_.candidates);
+    const shared::Selection selection = select_account(query, state_.candidates);
     retry_at_ = selection.retry_at;
     return selection.account.is_set();
 }

@@ -24,7 +24,7 @@ WorkerState::WorkerState(
       access{configuration.shared_mode, configuration.admin_password, configuration.admin_token},
       deadlines(tick),
       connector(event_loop, tls, proxy),
-      accounts(shared_segment),
+      accounts(shared_segment, providers),
       started_at(shared::now_unix()),
       buffer(std::make_unique_for_overwrite<char[]>(kBufferBytes))
 {
@@ -38,7 +38,7 @@ const shared::PoolSummary& WorkerState::summary(shared::ProviderId provider, sha
 {
     Summary& cached = summaries_[static_cast<std::size_t>(provider) % summaries_.size()];
     if (!cached.made_at.is_set() || now.since(cached.made_at) >= std::chrono::seconds(1)) {
-        accounts.candidates(shared::ProviderId::none, candidates);
+        accounts.candidates({}, candidates);
         cached.summary = summarize_pool(candidates, provider, now);
         cached.made_at = now;
     }

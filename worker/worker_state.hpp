@@ -8,11 +8,11 @@
 #include "shared/net/loop.hpp"
 #include "shared/providers/provider.hpp"
 #include "shared/segment/layout.hpp"
+#include "shared/selection/select_account.hpp"
 #include "worker/account_cache.hpp"
 #include "worker/authenticate.hpp"
 #include "worker/header_memo.hpp"
 #include "worker/request_ids.hpp"
-#include "worker/select_account.hpp"
 #include "worker/upstream_pool.hpp"
 
 #include <chrono>
@@ -69,7 +69,7 @@ struct WorkerState {
     std::unique_ptr<char[]> buffer;
     // Scratch space, valid until the next wait as well.
     std::string head;
-    std::vector<Candidate> candidates;
+    std::vector<shared::Candidate> candidates;
     shared::http::ResponseHead response;
     std::string line;
 

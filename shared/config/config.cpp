@@ -271,6 +271,11 @@ struct TomlValue {
     {
         return toml_string((config.*field).text());
     }
+
+    std::string operator()(Strategy Config::*field) const
+    {
+        return toml_string(to_string(config.*field));
+    }
 };
 
 } // namespace
@@ -298,6 +303,12 @@ const http::BaseUrl& Config::upstream(const ProviderRegistry& registry, Upstream
     return upstreams.find(specs[ref.index].key)->second;
 }
 
+Strategy Config::strategy_for(const Provider& provider) const
+{
+    const auto own = strategies.find(provider.name());
+    return own == strategies.end() ? strategy : own->second;
+}
+
 ConfigLoad load_config(
     const ProviderRegistry& registry,
     const ConfigFlags& flags,
@@ -320,10 +331,13 @@ std::string to_toml(const Config& config)
         else
             top += fmt::format("{} = {}\n", setting.key, value);
     }
+    std::string strategies = "\n[strategies]\n";
+    for (const auto& [provider, strategy] : config.strategies)
+        strategies += fmt::format("{} = {}\n", provider, toml_string(to_string(strategy)));
     std::string upstreams = "\n[upstream]\n";
     for (const auto& [key, base] : config.upstreams)
         upstreams += fmt::format("{} = {}\n", key, toml_string(url_text(base)));
-    return top + users + upstreams;
+    return top + users + strategies + upstreams;
 }
 
 Result<Config> from_toml(const ProviderRegistry& registry, std::string_view text)

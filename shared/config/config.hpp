@@ -9,6 +9,7 @@
 #include "shared/base/secret.hpp"
 #include "shared/http/base_url.hpp"
 #include "shared/providers/provider.hpp"
+#include "shared/selection/strategy.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -57,6 +58,9 @@ struct Config {
     std::uint32_t websocket_idle_timeout_seconds = 0;         ///< 0 = none
     std::uint64_t websocket_read_limit_bytes = 512ULL << 20U; ///< one message
 
+    Strategy strategy = Strategy::balanced;
+    /// By provider name, where it is not `strategy`.
+    std::map<std::string, Strategy, std::less<>> strategies;
     std::uint32_t pin_ttl_hours = 24;
     std::uint32_t usage_refresh_seconds = 300;
     std::uint32_t usage_retention_days = 30;
@@ -85,6 +89,7 @@ struct Config {
 
     [[nodiscard]] const http::BaseUrl&
     upstream(const ProviderRegistry& registry, UpstreamRef ref) const;
+    [[nodiscard]] Strategy strategy_for(const Provider& provider) const;
 };
 
 /// What the command line said; unset = not given.

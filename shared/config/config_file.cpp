@@ -28,8 +28,10 @@ public:
             known_.push_back(setting.key);
         for (const auto& provider : registry.all())
             for (const UpstreamSpec& spec : provider->upstreams())
-                upstream_names_.push_back("upstream." + std::string(spec.key));
-        known_.insert(known_.end(), upstream_names_.begin(), upstream_names_.end());
+                dynamic_names_.push_back("upstream." + std::string(spec.key));
+        for (const auto& provider : registry.all())
+            dynamic_names_.push_back("strategies." + std::string(provider->name()));
+        known_.insert(known_.end(), dynamic_names_.begin(), dynamic_names_.end());
         known_.insert(known_.end(), kTables.begin(), kTables.end());
     }
 
@@ -70,6 +72,8 @@ private:
                 read_setting(*setting, node);
             else if (const auto* spec = find_upstream(full))
                 read_upstream(*spec, full, node);
+            else if (const auto* provider = find_strategy(full))
+                read_strategy(*provider, full, node);
             else if (prefix.empty() && is_table(full))
                 read_known_table(full, node);
             else if (document_.dialect == ConfigDialect::child && full == "shared_mode")
@@ -115,6 +119,18 @@ private:
                 fmt::format("{}: this is {}", full, kind_of(node)),
                 fmt::format("it must be an address in quotes, like \"{}\"", spec.default_url));
         auto problem = values_.set_upstream(spec, text->get(), origin_of(node.source().begin));
+        if (problem) add(node.source().begin, std::move(*problem));
+    }
+
+    void read_strategy(const Provider& provider, const std::string& full, const toml::node& node)
+    {
+        const auto* text = node.as_string();
+        if (text == nullptr)
+            return report(
+                node.source().begin,
+                fmt::format("{}: this is {}", full, kind_of(node)),
+                "it must be the name of a strategy in quotes, like \"balanced\"");
+        auto problem = values_.set_strategy(provider, text->get(), origin_of(node.source().begin));
         if (problem) add(node.source().begin, std::move(*problem));
     }
 
@@ -172,6 +188,13 @@ private:
         return nullptr;
     }
 
+    /// The provider that "strategies.<name>" is about.
+    [[nodiscard]] const Provider* find_strategy(std::string_view full) const
+    {
+        constexpr std::string_view kPrefix = "strategies.";
+        return full.starts_with(kPrefix) ? registry_.find(full.substr(kPrefix.size())) : nullptr;
+    }
+
     static bool is_table(std::string_view name)
     {
         return std::find(kTables.begin(), kTables.end(), name) != kTables.end();
@@ -223,14 +246,15 @@ private:
         found_.push_back({at.line, at.column, std::move(problem)});
     }
 
-    static constexpr std::array<std::string_view, 2> kTables{"pool_users", "upstream"};
+    static constexpr std::array<std::string_view, 3> kTables{
+        "pool_users", "strategies", "upstream"};
 
     const ProviderRegistry& registry_;
     const ConfigText& document_;
     Config& config_;
     ConfigValues& values_;
     std::vector<std::string_view> known_;
-    std::vector<std::string> upstream_names_;
+    std::vector<std::string> dynamic_names_;
     std::vector<Found> found_;
 };
 

@@ -1,7 +1,7 @@
 /// THE table of settings: name in the file, environment variable, flag, type, bounds, unit, default, meaning.
 ///
 /// Reading, writing (to_toml), the example file's test and the README's test all walk this one table. `[upstream]` keys
-/// are not in it: providers declare them (UpstreamSpec).
+/// are not in it: providers declare them (UpstreamSpec); nor are those of `[strategies]`, which are the providers' names.
 #pragma once
 
 #include "shared/config/config.hpp"
@@ -23,7 +23,8 @@ using SettingField = std::variant<
     std::string Config::*,
     Secret Config::*,
     std::filesystem::path Config::*,
-    ListenAddress Config::*>;
+    ListenAddress Config::*,
+    Strategy Config::*>;
 
 /// What a text must look like beyond being text.
 enum class TextRule : std::uint8_t {

@@ -170,6 +170,14 @@ struct TextSetter {
         return std::nullopt;
     }
 
+    std::optional<Problem> operator()(Strategy Config::*field) const
+    {
+        auto strategy = strategy_of(text);
+        if (!strategy) return strategy.error();
+        config.*field = *strategy;
+        return std::nullopt;
+    }
+
     template <class Other>
     std::optional<Problem> operator()(Other /*field*/) const
     {
@@ -194,6 +202,8 @@ std::string expected_kind(const Setting& setting)
         return "a path in quotes";
     if (std::holds_alternative<ListenAddress Config::*>(setting.field))
         return "an address in quotes, like \"127.0.0.1:8989\"";
+    if (std::holds_alternative<Strategy Config::*>(setting.field))
+        return "the name of a strategy in quotes, like \"balanced\"";
     return "a text in quotes";
 }
 
@@ -269,6 +279,17 @@ std::optional<Problem> ConfigValues::set_upstream(
     return std::nullopt;
 }
 
+std::optional<Problem> ConfigValues::set_strategy(
+    const Provider& provider, std::string_view name, const ValueOrigin& origin)
+{
+    const std::string key = "strategies." + std::string(provider.name());
+    auto strategy = strategy_of(name);
+    if (!strategy) return at(origin, key, strategy.error());
+    config_.strategies.insert_or_assign(std::string(provider.name()), *strategy);
+    remember(key, origin);
+    return std::nullopt;
+}
+
 std::string ConfigValues::where(std::string_view key) const
 {
     const auto found = origins_.find(key);
@@ -278,6 +299,15 @@ std::string ConfigValues::where(std::string_view key) const
 void ConfigValues::remember(std::string_view key, const ValueOrigin& origin)
 {
     origins_.insert_or_assign(std::string(key), origin.where);
+}
+
+Result<Strategy> strategy_of(std::string_view name)
+{
+    if (const auto strategy = parse_strategy(name)) return *strategy;
+    std::string known;
+    for (const Strategy strategy : kStrategies)
+        known += (known.empty() ? "" : ", ") + std::string(to_string(strategy));
+    return Problem{{}, quoted(name) + " is no strategy", "use one of " + known};
 }
 
 Result<ListenAddress> parse_listen_address(std::string_view text)

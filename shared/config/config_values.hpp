@@ -35,6 +35,10 @@ public:
     [[nodiscard]] std::optional<Problem>
     set_upstream(const UpstreamSpec& spec, std::string_view url, const ValueOrigin& origin);
 
+    /// `[strategies] provider = name`
+    [[nodiscard]] std::optional<Problem>
+    set_strategy(const Provider& provider, std::string_view name, const ValueOrigin& origin);
+
     /// Where the value of a setting came from; empty = its default.
     [[nodiscard]] std::string where(std::string_view key) const;
 
@@ -52,5 +56,8 @@ private:
 
 /// "host:port", "[v6]:port" or ":port" (every IPv4 address). The Problem's `where` is left empty.
 [[nodiscard]] Result<ListenAddress> parse_listen_address(std::string_view text);
+
+/// "balanced" … or what there is instead. The Problem's `where` is left empty.
+[[nodiscard]] Result<Strategy> strategy_of(std::string_view name);
 
 } // namespace shared

@@ -103,6 +103,15 @@ public:
     [[nodiscard]] std::string_view file_prefix() const noexcept override { return "claude_"; }
 
     [[nodiscard]] Result<Credential> parse_credential(std::string_view json) const override;
+
+    /// Anthropic names Max by how often it is Pro.
+    [[nodiscard]] double plan_weight(std::string_view plan) const noexcept override
+    {
+        if (plan == "max_20x") return 20.0;
+        if (plan == "max_5x" || plan == "max") return 5.0;
+        return plan == "free" ? 0.2 : 1.0;
+    }
+
     [[nodiscard]] Match match(const http::RequestHead& request) const noexcept override;
     [[nodiscard]] Route route(const http::RequestHead& request) const override;
     [[nodiscard]] LocalReply answer_locally(

@@ -111,6 +111,16 @@ std::span<const UpstreamSpec> CodexProvider::upstreams() const noexcept
     return kUpstreams;
 }
 
+// OpenAI states allowances as ranges of messages per five hours: Plus 45-225, Pro 300-1500; business, education and
+// enterprise seats as Plus.
+double CodexProvider::plan_weight(std::string_view plan) const noexcept
+{
+    if (plan == "pro") return 6.7;
+    if (plan == "prolite") return 3.0;
+    if (plan == "free" || plan == "go") return 0.2;
+    return 1.0;
+}
+
 // Source: the auth.json of Codex 0.169.0, measured 2026-11-22; only the members used here matter.
 Result<Credential> CodexProvider::parse_credential(std::string_view json) const
 {

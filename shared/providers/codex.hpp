@@ -68,6 +68,7 @@ public:
     [[nodiscard]] std::string_view file_prefix() const noexcept override { return ""; }
 
     [[nodiscard]] Result<Credential> parse_credential(std::string_view json) const override;
+    [[nodiscard]] double plan_weight(std::string_view plan) const noexcept override;
 
     [[nodiscard]] Match match(const http::RequestHead& request) const noexcept override;
     [[nodiscard]] Route route(const http::RequestHead& request) const override;

@@ -141,6 +141,13 @@ public:
 
     [[nodiscard]] Result<Credential> parse_credential(std::string_view json) const override;
 
+    /// Google counts requests a day: 1000 without a plan, 1500 with Pro or a standard licence, 2000 with the largest.
+    [[nodiscard]] double plan_weight(std::string_view plan) const noexcept override
+    {
+        if (plan == "ultra" || plan == "enterprise") return 1.33;
+        return plan == "free" ? 0.67 : 1.0;
+    }
+
     [[nodiscard]] DiscoveryStep discover(
         const Credential& credential,
         const UpstreamCall* previous,

@@ -21,6 +21,11 @@ bool is_one_of(std::string_view name, const std::array<std::string_view, N>& nam
 
 } // namespace
 
+double Provider::plan_weight(std::string_view /*plan*/) const noexcept
+{
+    return 1.0;
+}
+
 DiscoveryStep Provider::discover(
     const Credential& credential,
     const UpstreamCall* /*previous*/,

@@ -158,7 +158,7 @@ AccountCondition condition(const AccountRouting& routing, UnixMillis now) noexce
         return AccountCondition::needs_login;
     case AccountState::failing:
         // Like a cool-down it ends by itself: then one request probes whether it still holds.
-        if (!routing.cooling_until.is_set() || routing.cooling_until > now) {
+        if (!half_open(routing, now) || routing.probing_until > now) {
             return AccountCondition::failing;
         }
         break;
@@ -166,11 +166,22 @@ AccountCondition condition(const AccountRouting& routing, UnixMillis now) noexce
         break;
     }
     if (routing.cooling_until > now) return AccountCondition::cooling;
+    if (routing.state == AccountState::ready && routing.probing_until > now &&
+        half_open(routing, now)) {
+        return AccountCondition::cooling;
+    }
     const bool empty_windows =
         exhausted(routing.short_window, now) || exhausted(routing.long_window, now);
     // Credits go on where the windows end.
     const bool has_credits = routing.has_credits == 1 || routing.unlimited_credits == 1;
     return empty_windows && !has_credits ? AccountCondition::exhausted : AccountCondition::ready;
+}
+
+bool half_open(const AccountRouting& routing, UnixMillis now) noexcept
+{
+    if (!routing.cooling_until.is_set() || routing.cooling_until > now) return false;
+    const bool rejected = routing.state == AccountState::failing;
+    return rejected || (routing.state == AccountState::ready && !routing.cooling_end_known);
 }
 
 std::string_view to_string(AccountCondition condition) noexcept

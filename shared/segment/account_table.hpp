@@ -64,6 +64,10 @@ enum class AccountCondition : std::uint8_t {
     removed
 };
 [[nodiscard]] AccountCondition condition(const AccountRouting& routing, UnixMillis now) noexcept;
+
+/// A cool-down or rejection with no known end is over, and nobody has been served since: one request at a time finds out.
+/// While one does (`probing_until`), condition() still says cooling or failing to all others.
+[[nodiscard]] bool half_open(const AccountRouting& routing, UnixMillis now) noexcept;
 [[nodiscard]] std::string_view to_string(AccountCondition condition) noexcept;
 [[nodiscard]] std::string_view to_string(EvidenceSource source) noexcept;
 [[nodiscard]] std::string_view to_string(RequestOutcome outcome) noexcept;

@@ -59,6 +59,49 @@ TEST(Learn, RateLimitsWithoutAResetBackOffGrowingButBounded)
     EXPECT_EQ(before, 30 * 60 * 1000);
 }
 
+TEST(Learn, ManyEqualAnswersAtOnceAreOneRateLimit)
+{
+    AccountRouting routing = ready();
+    for (int i = 0; i < 16; ++i)
+        learn_verdict(routing, verdict(Outcome::rate_limited), kNow);
+    EXPECT_EQ(routing.cooling_until, kNow.plus(seconds(1)));
+    EXPECT_EQ(routing.cooling_level, 1);
+    learn_verdict(routing, verdict(Outcome::rate_limited, kNow.plus(hours(1))), kNow);
+    EXPECT_EQ(routing.cooling_until, kNow.plus(hours(1))) << "the vendor's word is worth more";
+
+    AccountRouting rejected = ready();
+    for (int i = 0; i < 16; ++i)
+        learn_verdict(rejected, verdict(Outcome::credential_rejected), kNow);
+    EXPECT_EQ(rejected.cooling_until, kNow.plus(minutes(1)));
+}
+
+TEST(Learn, ACoolDownIsHalfOpenWhereTheVendorNamedNoEnd)
+{
+    AccountRouting routing = ready();
+    learn_verdict(routing, verdict(Outcome::rate_limited), kNow);
+    const UnixMillis later = kNow.plus(seconds(1));
+    ASSERT_TRUE(half_open(routing, later));
+    routing.probing_until = later.plus(minutes(2));
+    EXPECT_EQ(condition(routing, later), AccountCondition::cooling) << "for everybody else";
+
+    AccountRouting served = routing;
+    learn_verdict(served, verdict(Outcome::served), later);
+    EXPECT_FALSE(half_open(served, later));
+    EXPECT_EQ(condition(served, later), AccountCondition::ready);
+
+    AccountRouting again = routing;
+    learn_verdict(again, verdict(Outcome::rate_limited), later);
+    EXPECT_EQ(again.cooling_until, later.plus(seconds(2))) << "doubled";
+    EXPECT_FALSE(again.probing_until.is_set());
+
+    AccountRouting told_nothing = routing;
+    learn_network_fault(told_nothing, later);
+    EXPECT_EQ(condition(told_nothing, later), AccountCondition::ready) << "the next may probe";
+
+    learn_verdict(routing, verdict(Outcome::rate_limited, later.plus(hours(1))), later);
+    EXPECT_FALSE(half_open(routing, later.plus(hours(1)))) << "a known end needs no probe";
+}
+
 TEST(Learn, SuccessEndsACooldownAndItsBackOff)
 {
     AccountRouting routing = ready();

@@ -160,6 +160,8 @@ TEST_F(ConfigTest, EveryVariableReachesItsSetting)
             value = "127.0.0.9:9";
         else if (std::holds_alternative<std::filesystem::path Config::*>(setting.field))
             value = "x/y";
+        else if (std::holds_alternative<Strategy Config::*>(setting.field))
+            value = "fill_first";
         else if (setting.rule != TextRule::any)
             value = "http://pool.example.com:80";
         const ConfigLoad plain = load_config(registry_, {}, {}, dir_.path(), 2);
@@ -270,6 +272,12 @@ INSTANTIATE_TEST_SUITE_P(
             "UnknownUpstream",
             "[upstream]\nclaud = \"https://x\"\n",
             {":2:1", "claude in [upstream]"}},
+        BadCase{"NoStrategy", "strategy = \"best\"\n", {"\"best\" is no strategy", "balanced,"}},
+        BadCase{"StrategyKind", "[strategies]\ncodex = 1\n", {":2:9", "strategies.codex"}},
+        BadCase{
+            "StrategyOfNobody",
+            "[strategies]\ncodx = \"balanced\"\n",
+            {":2:1", "codex in [strategies]"}},
         BadCase{
             "UnknownTable",
             "[pool_user]\nadmin_password = \"x\"\n",
@@ -385,6 +393,21 @@ TEST_F(ConfigTest, UpstreamsFromFileAndEnvironment)
 
     environment_ = {{"UPSTREAM_CLAUDE_BASE", "http://192.0.2.1"}};
     EXPECT_THAT(texts(load().problems), ElementsAre(HasSubstr("UPSTREAM_CLAUDE_BASE")));
+}
+
+TEST_F(ConfigTest, AStrategyForAllAndAnotherForOneProvider)
+{
+    const Provider& claude = *registry_.find("claude");
+    const Provider& codex = *registry_.find("codex");
+    EXPECT_EQ(good("").strategy_for(codex), Strategy::balanced);
+    const Config config =
+        good("strategy = \"round_robin\"\n[strategies]\ncodex = \"fill_first\"\n");
+    EXPECT_EQ(config.strategy_for(claude), Strategy::round_robin);
+    EXPECT_EQ(config.strategy_for(codex), Strategy::fill_first);
+    const auto again = from_toml(registry_, to_toml(config));
+    ASSERT_TRUE(again);
+    EXPECT_EQ(again->strategy_for(claude), Strategy::round_robin);
+    EXPECT_EQ(again->strategy_for(codex), Strategy::fill_first);
 }
 
 TEST_F(ConfigTest, IgnoredSettingsAreNamed)
