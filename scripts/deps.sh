@@ -4,13 +4,14 @@
 set -euo pipefail
 
 build_packages=(
-    g++ cmake ninja-build pkg-config ccache ca-certificates
+    g++ cmake ninja-build pkg-config ccache ca-certificates dpkg-dev file
     libboost1.81-dev libssl-dev nlohmann-json3-dev libsqlite3-dev libcli11-dev libspdlog-dev
     libtomlplusplus-dev libzstd-dev libbrotli-dev zlib1g-dev
 )
 test_packages=(
     libgtest-dev libgmock-dev sqlite3 curl tmux iproute2 util-linux python3 git procps
     clang-16 libclang-rt-16-dev clang-format-16 nginx-light chromium
+    debootstrap systemd systemd-container lintian prometheus man-db zsh fish
 )
 
 wanted=("${build_packages[@]}")

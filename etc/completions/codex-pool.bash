@@ -1,0 +1,50 @@
+# Completion of codex-pool for bash. Commands and options come from the program's own help, so they are never out of date.
+
+# _codex_pool_help PROGRAM [COMMAND]: lines "option<TAB>TYPE" and "command<TAB>".
+_codex_pool_help() {
+    "$@" --help 2>/dev/null | awk '
+        /^Options:/ { part = "options"; next }
+        /^Subcommands:/ { part = "commands"; next }
+        /^[^ ]/ { part = "" }
+        part == "options" && /^  -/ {
+            sub(/^  /, "")
+            type = ""
+            if (match($0, /^[^ ]+ [A-Z][A-Z:]*/)) type = substr($0, index($0, " ") + 1, RLENGTH - index($0, " "))
+            sub(/ .*/, "")
+            count = split($0, names, ",")
+            for (i = 1; i <= count; i++) {
+                sub(/\{.*/, "", names[i])
+                print names[i] "\t" type
+            }
+        }
+        part == "commands" && /^  [a-z]/ { print $1 "\t" }'
+}
+
+_codex_pool() {
+    local program=${COMP_WORDS[0]} current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local help command="" word type
+    COMPREPLY=()
+    help=$(_codex_pool_help "$program") || return 0
+    for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+        if [[ $word != -* ]] && grep -q "^$word"$'\t' <<<"$help"; then
+            command=$word
+            break
+        fi
+    done
+    # A command takes the common options as well as its own.
+    [[ -z $command ]] || help=$(_codex_pool_help "$program" "$command" && grep '^-' <<<"$help")
+
+    type=""
+    [[ $previous != -* ]] || type=$(awk -F '\t' -v option="$previous" '$1 == option { print $2; exit }' <<<"$help")
+    case $type in
+    FILE) mapfile -t COMPREPLY < <(compgen -f -- "$current") && compopt -o filenames 2>/dev/null && return 0 ;;
+    FOLDER) mapfile -t COMPREPLY < <(compgen -d -- "$current") && compopt -o filenames 2>/dev/null && return 0 ;;
+    ?*) return 0 ;;
+    esac
+    local wanted='^[^-]'
+    [[ $current != -* ]] || wanted='^--'
+    mapfile -t COMPREPLY < <(compgen -W "$(grep -e "$wanted" <<<"$help" | cut -f 1 | sort -u)" -- "$current")
+    return 0
+}
+
+complete -F _codex_pool codex-pool
