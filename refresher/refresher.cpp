@@ -3,6 +3,7 @@
 #include "refresher/refresher.hpp"
 
 #include "refresher/project_finder.hpp"
+#include "refresher/refresh_engine.hpp"
 #include "refresher/roster.hpp"
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
@@ -16,9 +17,12 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -77,6 +81,29 @@ void log_report(const RosterReport& report, const std::filesystem::path& folder)
     }
 }
 
+/// How long a refresh in flight may hold up the end of the process: less than the supervisor waits.
+constexpr std::chrono::seconds kFinishMax{4};
+
+/// The journal of refreshes; without it nothing is refreshed, and everything else goes on.
+std::optional<RefreshJournal> open_journal(const shared::Config& config)
+{
+    auto journal = RefreshJournal::open(config.db_path.parent_path() / "refresh-journal");
+    if (journal.has_value()) return std::move(*journal);
+    shared::log::error("event=no_refresh {}", journal.error().text());
+    return std::nullopt;
+}
+
+/// Tests shorten the pauses; a build without tests does not listen.
+RefreshTimings refresh_timings()
+{
+    RefreshTimings timings;
+#ifdef CODEX_POOL_FAULTS
+    if (const char* spacing = std::getenv("CODEX_POOL_REFRESH_SPACING_MS"); spacing != nullptr)
+        timings.spacing = std::chrono::milliseconds(std::strtol(spacing, nullptr, 10));
+#endif
+    return timings;
+}
+
 /// The objects of the running refresher, in the order of their dependence.
 class Refresher {
 public:
@@ -93,9 +120,22 @@ public:
           roster_(segment),
           client_(tls, proxy),
           finder_(loop_, registry, config, client_, roster_, environment_project()),
+          journal_(open_journal(config)),
+          engine_(
+              loop_,
+              registry,
+              config,
+              client_,
+              segment,
+              roster_,
+              journal_ ? &*journal_ : nullptr,
+              refresh_timings()),
+          finish_timer_(loop_),
           channel_(loop_, shared::kControlFd),
           signals_(loop_, SIGTERM)
-    {}
+    {
+        engine_.on_renewed([this] { finder_.seek_all(shared::now_unix()); });
+    }
 
     int run()
     {
@@ -103,10 +143,10 @@ public:
             [this](const Message& message) { on_message(message); },
             [this] {
                 shared::log::warn("event=supervisor_gone");
-                loop_.stop();
+                finish();
             });
         signals_.async_wait([this](const boost::system::error_code& error, int) {
-            if (!error) loop_.stop();
+            if (!error) finish();
         });
         load();
         send(MessageType::ready, 0);
@@ -124,10 +164,11 @@ private:
             break;
         case MessageType::drain:
         case MessageType::stop:
-            loop_.stop();
+            finish();
             break;
         case MessageType::account_rejected:
             shared::log::debug("event=account_rejected slot={}", message.value);
+            engine_.on_rejected({static_cast<std::uint16_t>(message.value)});
             break;
         default:
             break;
@@ -141,8 +182,19 @@ private:
         const RosterReport report =
             roster_.apply(shared::load_pool(registry_, config_.pool_dir), now);
         log_report(report, config_.pool_dir);
+        engine_.on_loaded();
         finder_.seek_all(now);
         return report.broken;
+    }
+
+    /// An answer under way is waited for: it may hold the only valid token of its account.
+    void finish()
+    {
+        finish_timer_.expires_after(kFinishMax);
+        finish_timer_.async_wait([this](const boost::system::error_code& error) {
+            if (!error) loop_.stop();
+        });
+        engine_.drain([this] { loop_.stop(); });
     }
 
     void send(MessageType type, std::uint64_t value)
@@ -161,6 +213,9 @@ private:
     Roster roster_;
     shared::net::HttpClient client_;
     ProjectFinder finder_;
+    std::optional<RefreshJournal> journal_;
+    RefreshEngine engine_;
+    boost::asio::steady_timer finish_timer_;
     shared::ControlChannel channel_;
     boost::asio::signal_set signals_;
 };

@@ -95,6 +95,8 @@ void update_state(AccountRouting& routing, bool disabled, bool token_changed, Un
         routing.state == AccountState::disabled || routing.state == AccountState::removed;
     const bool was_mended = token_changed && (routing.state == AccountState::failing ||
                                               routing.state == AccountState::needs_login);
+    // What a dead token was benched for ends with it.
+    if (was_mended) routing.cooling_until = {};
     if (was_file_matter || was_mended) set_state(routing, AccountState::ready, "", now);
 }
 
@@ -213,22 +215,31 @@ void Roster::publish(shared::LoadedAccount&& account, UnixMillis now, RosterRepo
     const shared::Sha256Digest digest = digest_of(account);
     const bool is_new_here = held.digest == shared::Sha256Digest{};
     const bool file_changed = held.digest != digest;
+    const bool login_changed =
+        token_changed || (!is_new_here && !credential.refresh_token.empty() &&
+                          !held.credential.refresh_token.same_as(credential.refresh_token));
+    const bool plan_changed = is_new_here || held.credential.plan != credential.plan;
 
     // Token before state: a worker that finds the account ready finds its new token too.
     if (token_changed && !shared::store_token(segment_, *slot, token)) return;
+    bool project_known = false;
     const bool back = segment_.accounts[slot->value].with_lock([&](AccountRecord& record) {
         const bool was_gone = record.routing.state == AccountState::removed;
         // What discovery found stays until it finds something else, or the file does.
         if (identity.project.empty()) identity.project = record.identity.project;
-        if (known && !file_changed) identity.plan = record.identity.plan;
+        if (known && !plan_changed) identity.plan = record.identity.plan;
+        project_known = !identity.project.empty();
+        const bool still_dead = record.routing.state == AccountState::needs_login && !login_changed;
+        if (still_dead) identity.problem = record.identity.problem;
         if (!known || is_other_account(record.identity, identity)) {
             record.routing = fresh_routing(now);
+            project_known = false;
         }
         shared::write_identity(record, identity);
         record.routing.provider = identity.provider;
         record.routing.kind = identity.kind;
         record.routing.expires_at = identity.expires_at;
-        update_state(record.routing, disabled, token_changed, now);
+        update_state(record.routing, disabled, login_changed, now);
         return was_gone;
     });
     if (!known) {
@@ -242,9 +253,41 @@ void Roster::publish(shared::LoadedAccount&& account, UnixMillis now, RosterRepo
     }
     held.slot = *slot;
     held.provider = account.provider;
+    held.file = account.file;
     held.digest = digest;
-    if (file_changed) held.project_sought = false;
+    // New tokens alone do not change the project.
+    if (file_changed && (is_new_here || !project_known)) held.project_sought = false;
     held.credential = std::move(account.credential);
+}
+
+bool Roster::update(shared::LoadedAccount account, UnixMillis now)
+{
+    RosterReport report;
+    publish(std::move(account), now, report);
+    const bool changed = !report.added.empty() || !report.changed.empty();
+    if (changed) segment_.roster_version.fetch_add(1, std::memory_order_release);
+    return changed;
+}
+
+void Roster::set_needs_login(
+    std::string_view id, std::string_view reason, std::string_view remedy, UnixMillis now)
+{
+    const std::optional<AccountSlot> slot = shared::find_account(segment_, id);
+    if (!slot) return;
+    segment_.accounts[slot->value].with_lock([&](AccountRecord& record) {
+        AccountIdentity identity = record.identity;
+        identity.problem.assign(remedy);
+        shared::write_identity(record, identity);
+        AccountRouting& routing = record.routing;
+        if (routing.state == AccountState::disabled || routing.state == AccountState::removed)
+            return;
+        if (routing.state != AccountState::needs_login) routing.state_since = now;
+        routing.state = AccountState::needs_login;
+        routing.state_source = EvidenceSource::error_answer;
+        routing.reason.assign(reason);
+        routing.cooling_until = {};
+    });
+    segment_.roster_version.fetch_add(1, std::memory_order_release);
 }
 
 void Roster::remove(AccountSlot slot, UnixMillis now)

@@ -11,6 +11,7 @@
 #include "shared/segment/layout.hpp"
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -20,8 +21,7 @@ namespace refresher {
 
 /// What one look at the pool folder came to.
 struct RosterReport {
-    std::uint32_t in_service =
-        0; ///< accounts the pool has now, disabled and failing ones included
+    std::uint32_t in_service = 0; ///< accounts the pool has now, disabled and failing ones included
     std::uint32_t broken =
         0; ///< files not served as they stand; at least 1 if the folder is unusable
     std::vector<std::string> added;
@@ -39,11 +39,24 @@ public:
     /// become `removed`, a broken file leaves its last good account as it is. Pins, cooldowns and counters stay.
     [[nodiscard]] RosterReport apply(shared::PoolLoad load, shared::UnixMillis now);
 
+    /// Publishes one account whose file was read or written outside of a load. Returns whether anything changed.
+    bool update(shared::LoadedAccount account, shared::UnixMillis now);
+
+    /// Its refresh token is dead. `remedy` is shown as the account's problem. A disabled account stays disabled.
+    void set_needs_login(
+        std::string_view id,
+        std::string_view reason,
+        std::string_view remedy,
+        shared::UnixMillis now);
+    /// What the account's file or its refresh suffers from now; empty = nothing.
+    void note_problem(std::string_view id, const std::string& text);
+
     /// An account that may need a project, with what is needed to find it.
     struct Held {
         shared::AccountSlot slot;
         shared::ProviderId provider = shared::ProviderId::none;
         shared::Credential credential;
+        std::filesystem::path file;
         shared::Sha256Digest digest{}; ///< of everything the file says
         bool project_sought = false;   ///< discovery is running or done for this digest
     };
@@ -62,7 +75,6 @@ private:
     [[nodiscard]] std::optional<shared::AccountSlot> new_slot();
     void publish(shared::LoadedAccount&& account, shared::UnixMillis now, RosterReport& report);
     void remove(shared::AccountSlot slot, shared::UnixMillis now);
-    void note_problem(std::string_view id, const std::string& text);
 
     shared::Segment& segment_;
     std::map<std::string, Held, std::less<>> held_;

@@ -309,6 +309,12 @@ Strategy Config::strategy_for(const Provider& provider) const
     return own == strategies.end() ? strategy : own->second;
 }
 
+OAuthClient Config::oauth_client(ProviderId provider) const
+{
+    if (provider != ProviderId::gemini) return {}; // the others' cannot be set
+    return {gemini_oauth_client_id, gemini_oauth_client_secret.reveal()};
+}
+
 ConfigLoad load_config(
     const ProviderRegistry& registry,
     const ConfigFlags& flags,

@@ -73,6 +73,7 @@ struct Config {
     Secret jwt_secret;
     std::filesystem::path users_path;
 
+    std::uint32_t refresh_lead_minutes = 10; ///< before an access token's end
     std::string refresh_proxy_url;
     std::string gemini_oauth_client_id;
     Secret gemini_oauth_client_secret;
@@ -90,6 +91,8 @@ struct Config {
     [[nodiscard]] const http::BaseUrl&
     upstream(const ProviderRegistry& registry, UpstreamRef ref) const;
     [[nodiscard]] Strategy strategy_for(const Provider& provider) const;
+    /// The OAuth client configured for this provider; empty = its CLI's own.
+    [[nodiscard]] OAuthClient oauth_client(ProviderId provider) const;
 };
 
 /// What the command line said; unset = not given.

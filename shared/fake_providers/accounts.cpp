@@ -24,10 +24,14 @@ std::string uuid_of(const std::string& name)
 }
 
 /// A ChatGPT token of `account_id`, valid for ten days.
-std::string chatgpt_jwt(const std::string& account_id, const std::string& plan, const char* what)
+std::string chatgpt_jwt(
+    const std::string& account_id,
+    const std::string& plan,
+    const std::string& what,
+    long expires_in = 10 * kDay)
 {
     const Json claims = {
-        {"exp", std::time(nullptr) + 10 * kDay},
+        {"exp", std::time(nullptr) + expires_in},
         {"email", "fake@example.com"},
         {"jti", what},
         {"https://api.openai.com/auth",
@@ -62,6 +66,8 @@ Account make_account(Vendor vendor, Kind kind, const std::string& name)
     account.vendor = vendor;
     account.kind = kind;
     account.vendor_id = uuid_of(name);
+    if (kind == Kind::oauth)
+        account.refresh_token = "refresh-" + sha256_hex("refresh " + name).substr(0, 24);
     switch (vendor) {
     case Vendor::codex:
         account.token = kind == Kind::oauth ? chatgpt_jwt(account.vendor_id, account.plan, "access")
@@ -81,11 +87,24 @@ Account make_account(Vendor vendor, Kind kind, const std::string& name)
     return account;
 }
 
+Account with_tokens(Account account, const std::string& mark, long expires_in)
+{
+    const std::string hash = sha256_hex(account.name + " " + mark).substr(0, 24);
+    account.expires_in = expires_in;
+    account.refresh_token = "refresh-" + hash;
+    if (account.vendor == Vendor::codex)
+        account.token = chatgpt_jwt(account.vendor_id, account.plan, "access " + hash, expires_in);
+    else
+        account.token =
+            (account.vendor == Vendor::claude ? "sk-ant-oat01-fake-" : "ya29.fake-") + hash;
+    return account;
+}
+
 std::string credential_json(const Account& account)
 {
     Json out;
-    const long expires = std::time(nullptr) + kDay;
-    const std::string refresh = "refresh-" + sha256_hex("refresh " + account.name).substr(0, 24);
+    const long expires = std::time(nullptr) + account.expires_in;
+    const std::string& refresh = account.refresh_token;
     if (account.vendor == Vendor::codex) {
         if (account.kind == Kind::api_key) return Json{{"OPENAI_API_KEY", account.token}}.dump(2);
         out["OPENAI_API_KEY"] = nullptr;

@@ -18,11 +18,17 @@ struct Account {
     std::string project;   ///< Code Assist project
     std::string plan = "pro";
     bool needs_onboarding = false; ///< Gemini: has no tier yet
+    std::string refresh_token;     ///< empty for API keys
+    long expires_in = 86400;       ///< seconds the access token has, when its file is written
 };
 
 /// An account whose token, id and project follow from its name. Claude's and Gemini's names begin with
 /// "claude_" and "gemini_", as a flat pool folder wants it.
 [[nodiscard]] Account make_account(Vendor vendor, Kind kind, const std::string& name);
+
+/// The same account with other tokens, which follow from its name and `mark`; the access token lives `expires_in`
+/// seconds from now.
+[[nodiscard]] Account with_tokens(Account account, const std::string& mark, long expires_in);
 
 /// The credential file as the vendor's CLI writes it.
 [[nodiscard]] std::string credential_json(const Account& account);

@@ -159,8 +159,7 @@ Answer make_answer(Server& server, Call& call, const Behaviour& behaviour, Vendo
         out.body = behaviour.body;
         return out;
     }
-    if (call.leg == Leg::auth)
-        return error_answer(vendor, 404, "not_found", "refreshing is not faked");
+    if (call.leg == Leg::auth) return server.answer_token(call);
     if (const std::string problem = check_account(call); !problem.empty()) {
         server.ledger().violation(call.method + " " + call.path + ": " + problem);
         return error_answer(

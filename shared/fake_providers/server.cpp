@@ -144,8 +144,26 @@ std::string Server::upstream_toml() const
 
 void Server::add_account(const Account& account)
 {
+    tokens_.sign_in(account);
     const std::lock_guard lock(mutex_);
     accounts_.push_back(account);
+}
+
+Answer Server::answer_token(const Call& call)
+{
+    constexpr std::ptrdiff_t kTokensKept = 3; // requests under way may still carry the one before
+    TokenFamilies::Outcome outcome = tokens_.use(call);
+    if (!outcome.violation.empty()) ledger_.violation(call.path + ": " + outcome.violation);
+    const std::lock_guard lock(mutex_);
+    if (!outcome.revoked.empty())
+        std::erase_if(accounts_, [&](const Account& each) { return each.name == outcome.revoked; });
+    if (outcome.renewed) {
+        const std::string& name = outcome.renewed->name;
+        accounts_.push_back(*outcome.renewed);
+        if (std::ranges::count(accounts_, name, &Account::name) > kTokensKept)
+            accounts_.erase(std::ranges::find(accounts_, name, &Account::name));
+    }
+    return std::move(outcome.answer);
 }
 
 void Server::remove_account(const std::string& name)

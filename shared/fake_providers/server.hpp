@@ -10,6 +10,7 @@
 #include "shared/fake_providers/behaviour.hpp"
 #include "shared/fake_providers/ledger.hpp"
 #include "shared/fake_providers/tls.hpp"
+#include "shared/fake_providers/token_families.hpp"
 #include "shared/fake_providers/wire.hpp"
 
 #include <atomic>
@@ -68,6 +69,12 @@ public:
 
     [[nodiscard]] Ledger& ledger() { return ledger_; }
 
+    /// What the token endpoints know; add_account() signs an account in.
+    [[nodiscard]] TokenFamilies& tokens() { return tokens_; }
+
+    /// One request to a token endpoint.
+    [[nodiscard]] Answer answer_token(const Call& call);
+
     [[nodiscard]] const ServerOptions& options() const { return options_; }
 
     /// Connections accepted so far, and open now.
@@ -99,6 +106,7 @@ private:
     int listener_ = -1;
     std::uint16_t port_ = 0;
     Ledger ledger_;
+    TokenFamilies tokens_;
     std::atomic<std::size_t> accepted_{0};
 
     mutable std::mutex mutex_;

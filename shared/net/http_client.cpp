@@ -180,14 +180,27 @@ ClientResponse to_response(beast_http::response<beast_http::string_body>&& messa
     return response;
 }
 
-/// Sends `text` and collects the final answer.
+/// One request over a connected socket: what stands between it and the upstream decides the layers.
+struct Job {
+    ClientRequest request;
+    std::string text;
+    const http::BaseUrl* proxy = nullptr;
+    std::string proxy_authorization;
+    std::size_t body_max = 0;
+};
+
+/// Sends the job's text and collects the final answer.
 template <class Stream>
-asio::awaitable<Result<ClientResponse>>
-exchange(Stream& stream, std::string text, bool is_head, std::size_t body_max)
+asio::awaitable<Result<ClientResponse>> exchange(Stream& stream, const Job& job)
 {
+    const bool is_head = job.request.method == "HEAD";
+    if (job.request.before_send && !job.request.before_send()) {
+        co_return Problem{"", "given up before it was sent", ""};
+    }
     // A server may answer and close before it has read the whole request: its answer counts then.
     const auto [write_error, written] =
-        co_await asio::async_write(stream, asio::buffer(text), kNoThrow);
+        co_await asio::async_write(stream, asio::buffer(job.text), kNoThrow);
+    if (job.request.after_send) job.request.after_send();
 
     using Parser = beast_http::response_parser<beast_http::string_body>;
     boost::beast::flat_buffer buffer;
@@ -196,7 +209,7 @@ exchange(Stream& stream, std::string text, bool is_head, std::size_t body_max)
         parser.eager(true);
         parser.skip(is_head);
         parser.header_limit(kHeadBytesMax);
-        parser.body_limit(body_max);
+        parser.body_limit(job.body_max);
         while (!parser.is_done()) {
             error_code error;
             if (buffer.size() != 0) buffer.consume(parser.put(buffer.data(), error));
@@ -253,15 +266,6 @@ open_tunnel(Stream& stream, std::string authority, std::string authorization)
     co_return true;
 }
 
-/// One request over a connected socket: what stands between it and the upstream decides the layers.
-struct Job {
-    ClientRequest request;
-    std::string text;
-    const http::BaseUrl* proxy = nullptr;
-    std::string proxy_authorization;
-    std::size_t body_max = 0;
-};
-
 Problem handshake_problem(const std::string& host, const error_code& error)
 {
     return {
@@ -278,7 +282,7 @@ exchange_in_tls(Lower& lower, asio::ssl::context& tls, const Job& job)
     asio::ssl::stream<Lower&> stream(lower, tls);
     const error_code failed = co_await handshake(stream, job.request.base.host);
     if (failed) co_return handshake_problem(job.request.base.host, failed);
-    co_return co_await exchange(stream, job.text, job.request.method == "HEAD", job.body_max);
+    co_return co_await exchange(stream, job);
 }
 
 template <class Lower>
@@ -291,7 +295,7 @@ exchange_in_tunnel(Lower& lower, asio::ssl::context& tls, const Job& job)
     const Result<bool> open = co_await open_tunnel(lower, authority, job.proxy_authorization);
     if (!open.has_value()) co_return open.error();
     if (job.request.base.tls) co_return co_await exchange_in_tls(lower, tls, job);
-    co_return co_await exchange(lower, job.text, job.request.method == "HEAD", job.body_max);
+    co_return co_await exchange(lower, job);
 }
 
 asio::awaitable<Result<ClientResponse>>
@@ -299,7 +303,7 @@ exchange_on(tcp::socket& socket, asio::ssl::context& tls, const Job& job)
 {
     if (job.proxy == nullptr) {
         if (job.request.base.tls) co_return co_await exchange_in_tls(socket, tls, job);
-        co_return co_await exchange(socket, job.text, job.request.method == "HEAD", job.body_max);
+        co_return co_await exchange(socket, job);
     }
     if (!job.proxy->tls) co_return co_await exchange_in_tunnel(socket, tls, job);
     Tls to_proxy(socket, tls);

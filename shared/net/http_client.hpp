@@ -11,6 +11,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,11 @@ struct ClientRequest {
     std::string path;                  ///< below the base's prefix, with query
     std::vector<http::Header> headers; ///< Host, Content-Length and Connection are added
     std::string body;
+    /// Asked when the connection stands, directly before the first byte leaves; false = give up. What must be on disk
+    /// before the upstream can have heard of it is written here.
+    std::function<bool()> before_send;
+    std::function<void()>
+        after_send; ///< told when the last byte has left, before the answer is waited for
 };
 
 struct ClientResponse {

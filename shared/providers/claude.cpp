@@ -7,6 +7,7 @@
 #include "shared/providers/credential_json.hpp"
 #include "shared/providers/fingerprint.hpp"
 #include "shared/providers/reset_time.hpp"
+#include "shared/providers/token_reply.hpp"
 #include "shared/providers/verdicts.hpp"
 
 #include <algorithm>
@@ -112,6 +113,29 @@ public:
         return plan == "free" ? 0.2 : 1.0;
     }
 
+    [[nodiscard]] std::optional<UpstreamCall>
+    refresh_call(const Credential& credential, const OAuthClient& client) const override
+    {
+        return providers::claude::refresh_call(credential, client);
+    }
+
+    [[nodiscard]] RefreshOutcome
+    parse_refresh(const CallReply& reply, const Credential& /*old*/, UnixMillis now) const override
+    {
+        return providers::read_token_reply(reply, now);
+    }
+
+    [[nodiscard]] Result<Secret>
+    updated_file(std::string_view text, const RenewedTokens& tokens, UnixMillis now) const override
+    {
+        return providers::claude::updated_file(text, tokens, now);
+    }
+
+    [[nodiscard]] std::string login_remedy(std::string_view file) const override
+    {
+        return providers::claude::login_remedy(file);
+    }
+
     [[nodiscard]] Match match(const http::RequestHead& request) const noexcept override;
     [[nodiscard]] Route route(const http::RequestHead& request) const override;
     [[nodiscard]] LocalReply answer_locally(
@@ -192,6 +216,7 @@ Result<Credential> ClaudeProvider::parse_credential(std::string_view json) const
         credential.access_token = file.token("claudeAiOauth.accessToken");
         credential.refresh_token = file.token("claudeAiOauth.refreshToken");
         credential.expires_at = file.time_ms("claudeAiOauth.expiresAt");
+        credential.scope = file.words("claudeAiOauth.scopes");
         credential.plan = plan_of(
             file.text("claudeAiOauth.subscriptionType"), file.text("claudeAiOauth.rateLimitTier"));
     } else {

@@ -7,6 +7,7 @@
 ///   codex_quota.cpp     quota windows, read and written
 ///   codex_events.cpp    usage, quota and errors inside answers
 ///   codex_replies.cpp   what the pool answers itself
+///   codex_refresh.cpp   new tokens for old ones
 #pragma once
 
 #include "shared/providers/provider.hpp"
@@ -69,6 +70,14 @@ public:
 
     [[nodiscard]] Result<Credential> parse_credential(std::string_view json) const override;
     [[nodiscard]] double plan_weight(std::string_view plan) const noexcept override;
+
+    [[nodiscard]] std::optional<UpstreamCall>
+    refresh_call(const Credential& credential, const OAuthClient& client) const override;
+    [[nodiscard]] RefreshOutcome
+    parse_refresh(const CallReply& reply, const Credential& old, UnixMillis now) const override;
+    [[nodiscard]] Result<Secret>
+    updated_file(std::string_view text, const RenewedTokens& tokens, UnixMillis now) const override;
+    [[nodiscard]] std::string login_remedy(std::string_view file) const override;
 
     [[nodiscard]] Match match(const http::RequestHead& request) const noexcept override;
     [[nodiscard]] Route route(const http::RequestHead& request) const override;

@@ -200,6 +200,23 @@ UnixMillis CredentialReader::time_ms(std::string_view path)
     return {};
 }
 
+std::string CredentialReader::words(std::string_view path)
+{
+    const nlohmann::json* value = find(path);
+    if (!value || !value->is_array()) return value && value->is_string() ? text(path) : "";
+    std::string words;
+    for (const nlohmann::json& each : *value) {
+        const auto* word = each.get_ptr<const std::string*>();
+        if (!word || word->empty()) continue;
+        const bool plain =
+            std::all_of(word->begin(), word->end(), [](char c) { return c > 0x20 && c < 0x7F; });
+        if (!plain) continue;
+        if (!words.empty()) words += ' ';
+        words += *word;
+    }
+    return words;
+}
+
 bool CredentialReader::flag(std::string_view path)
 {
     const nlohmann::json* value = find(path);

@@ -53,6 +53,8 @@ public:
     [[nodiscard]] Secret token(std::string_view path);
     /// Milliseconds since 1970, as a number or a string of digits; RFC 3339 too.
     [[nodiscard]] UnixMillis time_ms(std::string_view path);
+    /// A list of strings, or one string, as blank-separated words; what else is in the list is passed over.
+    [[nodiscard]] std::string words(std::string_view path);
     /// true or false; absent is false.
     [[nodiscard]] bool flag(std::string_view path);
     /// Reports a member that should be an object and is not; absent is fine.

@@ -6,6 +6,7 @@
 #include "shared/providers/credential_json.hpp"
 #include "shared/providers/fingerprint.hpp"
 #include "shared/providers/gemini_wire.hpp"
+#include "shared/providers/token_reply.hpp"
 #include "shared/providers/verdicts.hpp"
 
 #include <algorithm>
@@ -154,6 +155,29 @@ public:
         const CallReply* reply) const override
     {
         return providers::gemini::discover(credential, previous, reply);
+    }
+
+    [[nodiscard]] std::optional<UpstreamCall>
+    refresh_call(const Credential& credential, const OAuthClient& client) const override
+    {
+        return providers::gemini::refresh_call(credential, client);
+    }
+
+    [[nodiscard]] RefreshOutcome
+    parse_refresh(const CallReply& reply, const Credential& /*old*/, UnixMillis now) const override
+    {
+        return providers::read_token_reply(reply, now);
+    }
+
+    [[nodiscard]] Result<Secret>
+    updated_file(std::string_view text, const RenewedTokens& tokens, UnixMillis now) const override
+    {
+        return providers::gemini::updated_file(text, tokens, now);
+    }
+
+    [[nodiscard]] std::string login_remedy(std::string_view file) const override
+    {
+        return providers::gemini::login_remedy(file);
     }
 
     [[nodiscard]] Match match(const http::RequestHead& request) const noexcept override;

@@ -31,4 +31,11 @@ void read_event(std::span<const http::PickedValue> values, UnixMillis now, Respo
 [[nodiscard]] DiscoveryStep
 discover(const Credential& credential, const UpstreamCall* previous, const CallReply* reply);
 
+// The parts of Provider's token refresh that are this vendor's own. (gemini_refresh.cpp)
+[[nodiscard]] std::optional<UpstreamCall>
+refresh_call(const Credential& credential, const OAuthClient& client);
+[[nodiscard]] Result<Secret>
+updated_file(std::string_view text, const RenewedTokens& tokens, UnixMillis now);
+[[nodiscard]] std::string login_remedy(std::string_view file);
+
 } // namespace shared::providers::gemini

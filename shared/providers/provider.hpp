@@ -121,6 +121,7 @@ struct Credential {
     std::string project;   ///< account-bound project named in the file, if any
     UnixMillis expires_at; ///< of the access token; unset = unknown or never
     UnixMillis last_refresh;
+    std::string scope;                 ///< what it was granted, blank-separated; may be empty
     bool disabled = false;             ///< by the owner, in the file
     std::vector<std::string> warnings; ///< oddities worth telling the owner; no secrets
 };
@@ -285,6 +286,44 @@ struct DiscoveryStep {
     std::string problem;
 };
 
+// ---- token refresh ----------------------------------------------------------------------------------------
+
+/// The OAuth client an owner has configured in place of the vendor CLI's own; empty = the CLI's own.
+struct OAuthClient {
+    std::string_view id;
+    std::string_view secret;
+};
+
+/// What a token endpoint's answer brought.
+struct RenewedTokens {
+    Secret access_token;
+    Secret refresh_token; ///< empty = the old one stays in use
+    Secret id_token;      ///< empty = none came
+    UnixMillis
+        expires_at; ///< of the access token; unset = the answer names no time that can be believed
+    std::string scope; ///< as answered; empty = none came
+
+    [[nodiscard]] bool empty() const noexcept
+    {
+        return access_token.empty() && refresh_token.empty();
+    }
+};
+
+/// What the answer to a refresh means.
+struct RefreshOutcome {
+    enum class Kind : std::uint8_t {
+        renewed,     ///< `tokens` has an access token
+        needs_login, ///< the refresh token is dead: only its owner can sign in again
+        retry,       ///< nothing was decided; ask again later
+    };
+
+    Kind kind = Kind::retry;
+    /// Whatever came is to be kept, also with `retry`: a new refresh token may have come alone.
+    RenewedTokens tokens;
+    FixedString<80> reason; ///< from a fixed vocabulary or a status, never text of the answer
+    std::optional<std::chrono::milliseconds> retry_after; ///< if the answer names it
+};
+
 // ---- the interface ------------------------------------------------------------------------------------------
 
 class Provider {
@@ -310,6 +349,22 @@ public:
     /// null at first.
     [[nodiscard]] virtual DiscoveryStep discover(
         const Credential& credential, const UpstreamCall* previous, const CallReply* reply) const;
+
+    // -- token refresh (refresher) ----------------------------------------------------------------
+
+    /// The call that renews a credential's tokens; nothing where there is nothing to renew (API keys, no refresh
+    /// token).
+    [[nodiscard]] virtual std::optional<UpstreamCall>
+    refresh_call(const Credential& credential, const OAuthClient& client) const = 0;
+    /// What its answer means. `now` is when the answer came.
+    [[nodiscard]] virtual RefreshOutcome
+    parse_refresh(const CallReply& reply, const Credential& old, UnixMillis now) const = 0;
+    /// The text of the credential file with these tokens in it: everything else stays, in its order. The
+    /// Problem's `where` is left for the caller to fill in.
+    [[nodiscard]] virtual Result<Secret>
+    updated_file(std::string_view text, const RenewedTokens& tokens, UnixMillis now) const = 0;
+    /// How the owner of a dead login mends it: "run 'codex login' and copy … to FILE".
+    [[nodiscard]] virtual std::string login_remedy(std::string_view file) const = 0;
 
     // -- worker, in the order of a request's life -------------------------------------------------
 
