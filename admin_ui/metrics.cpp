@@ -9,8 +9,6 @@
 namespace admin_ui {
 namespace {
 
-using shared::AccountCondition;
-
 std::string escape_label(std::string_view value)
 {
     std::string out;
@@ -108,19 +106,10 @@ void write_account_state(Exposition& out, const PoolView& pool)
         out.sample({{"account", account.identity.id.view()}}, account.in_flight);
     out.family("codexpool_account_condition", "gauge", "1 for what the account is now, else 0.");
     for (const AccountView& account : pool.accounts) {
-        for (const AccountCondition condition :
-             {AccountCondition::ready,
-              AccountCondition::busy,
-              AccountCondition::cooling,
-              AccountCondition::exhausted,
-              AccountCondition::needs_login,
-              AccountCondition::failing,
-              AccountCondition::disabled,
-              AccountCondition::removed}) {
+        for (const shared::StateInfo& state : shared::state_table()) {
             out.sample(
-                {{"account", account.identity.id.view()},
-                 {"condition", shared::to_string(condition)}},
-                account.condition == condition ? 1 : 0);
+                {{"account", account.identity.id.view()}, {"condition", state.name}},
+                account.status.condition == state.condition ? 1 : 0);
         }
     }
     out.family(

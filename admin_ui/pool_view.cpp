@@ -45,8 +45,7 @@ view_of(const shared::AccountSnapshot& snapshot, const shared::Segment& segment,
     view.identity = snapshot.identity;
     view.routing = snapshot.routing;
     view.in_flight = snapshot.in_flight;
-    view.condition = shared::condition(snapshot.routing, now);
-    view.until = shared::available_at(snapshot.routing, now);
+    view.status = shared::account_status(snapshot.routing, snapshot.in_flight, now);
     view.penalty = shared::penalty_now(snapshot.routing, now) / 1000.0;
     view.short_used = shared::used_now(snapshot.routing.short_window, now);
     view.long_used = shared::used_now(snapshot.routing.long_window, now);
@@ -65,17 +64,13 @@ std::string plural(std::size_t n, std::string_view one, std::string_view many)
 std::string others(const PoolView& pool)
 {
     std::string text;
-    for (const AccountCondition condition :
-         {AccountCondition::busy,
-          AccountCondition::cooling,
-          AccountCondition::exhausted,
-          AccountCondition::needs_login,
-          AccountCondition::failing,
-          AccountCondition::disabled}) {
-        const std::size_t n = pool.count(condition);
+    for (const shared::StateInfo& state : shared::state_table()) {
+        const bool shown = state.condition != AccountCondition::ready &&
+                           state.condition != AccountCondition::removed;
+        const std::size_t n = shown ? pool.count(state.condition) : 0;
         if (n == 0) continue;
         if (!text.empty()) text += ", ";
-        text += std::to_string(n) + ' ' + std::string(shared::to_string(condition));
+        text += std::to_string(n) + ' ' + std::string(state.name);
     }
     return text;
 }
@@ -86,7 +81,7 @@ std::size_t PoolView::count(AccountCondition condition) const noexcept
 {
     return static_cast<std::size_t>(
         std::count_if(accounts.begin(), accounts.end(), [condition](const AccountView& account) {
-            return account.condition == condition;
+            return account.status.condition == condition;
         }));
 }
 
@@ -192,8 +187,9 @@ Verdict verdict(const PoolView& pool)
     }
     UnixMillis earliest;
     for (const AccountView& account : pool.accounts) {
-        if (!account.until.is_set()) continue;
-        if (!earliest.is_set() || account.until < earliest) earliest = account.until;
+        const UnixMillis until = account.status.until;
+        if (!until.is_set()) continue;
+        if (!earliest.is_set() || until < earliest) earliest = until;
     }
     std::string sentence = "No account can serve (" + others(pool) + ").";
     if (earliest.is_set())

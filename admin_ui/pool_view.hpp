@@ -38,9 +38,8 @@ struct AccountView {
     shared::AccountIdentity identity;
     shared::AccountRouting routing;
     std::uint32_t in_flight = 0;
-    shared::AccountCondition condition = shared::AccountCondition::ready;
-    shared::UnixMillis until; ///< when it can serve again, where that is known
-    double penalty = 0;       ///< lowers its score
+    shared::AccountStatus status; ///< with reason, since, until and source
+    double penalty = 0;           ///< lowers its score
     shared::UsedShare short_used;
     shared::UsedShare long_used;
     bool token_expired = false;

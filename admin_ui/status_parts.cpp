@@ -79,23 +79,26 @@ Html models_part(const AccountView& account)
     return html.raw("</tbody></table></div></details>\n");
 }
 
-/// What an account does and until when, in words.
-std::string condition_sentence(const AccountView& account, UnixMillis now)
+/// Why an account is what it is, since when, until when and who says so, in words.
+Html status_part(const AccountView& account, UnixMillis now)
 {
-    std::string text;
-    if (!account.routing.reason.empty() && account.condition != AccountCondition::ready) {
-        text = std::string(account.routing.reason.view());
-        std::replace(text.begin(), text.end(), '_', ' ');
+    const shared::AccountStatus& status = account.status;
+    Html html;
+    if (!status.reason.empty()) {
+        html.text(shared::reason_in_words(status.reason.view()));
+        const std::string_view source = shared::source_in_words(status.source);
+        if (!source.empty()) html.raw(" (").text(source).raw(")");
+        if (status.since.is_set()) html.raw("; since ").add(time_element(status.since, now));
     }
-    if (account.until.is_set()) {
-        if (!text.empty()) text += "; ";
-        text += "back " + relative_time(account.until, now);
+    if (status.until.is_set()) {
+        html.text(html.str().empty() ? "" : "; ").raw("back ");
+        html.add(time_element(status.until, now));
     }
-    if (account.token_expired && account.condition != AccountCondition::removed) {
-        if (!text.empty()) text += "; ";
-        text += "its access token expired " + relative_time(account.identity.expires_at, now);
+    if (account.token_expired && status.condition != AccountCondition::removed) {
+        html.text(html.str().empty() ? "" : "; ").raw("its access token expired ");
+        html.add(time_element(account.identity.expires_at, now));
     }
-    return text;
+    return html;
 }
 
 Html account_part(const AccountView& account, UnixMillis now)
@@ -103,15 +106,17 @@ Html account_part(const AccountView& account, UnixMillis now)
     const auto& identity = account.identity;
     Html html;
     html.raw("<article class=\"account\"><header><h3>").text(identity.id.view());
-    html.raw("</h3><span class=\"badge is-").text(shared::to_string(account.condition));
-    html.raw("\">").text(shared::to_string(account.condition)).raw("</span></header>\n");
+    const shared::StateInfo& state = shared::state_info(account.status.condition);
+    html.raw("</h3><span class=\"badge is-").text(state.name).raw("\" title=\"");
+    html.text(state.meaning).raw(" ").text(state.ends).raw("\">").text(state.name);
+    html.raw("</span></header>\n");
     html.raw("<p class=\"sub\">").text(identity.kind == 2 ? "API key" : "subscription");
     if (!identity.plan.empty()) html.raw(" · ").text(identity.plan.view());
     if (!identity.email.empty()) html.raw(" · ").text(identity.email.view());
     if (!identity.project.empty()) html.raw(" · ").text(identity.project.view());
     html.raw("</p>\n");
-    const std::string sentence = condition_sentence(account, now);
-    if (!sentence.empty()) html.raw("<p class=\"note\">").text(sentence).raw("</p>\n");
+    const Html status = status_part(account, now);
+    if (!status.str().empty()) html.raw("<p class=\"note\">").add(status).raw("</p>\n");
     if (!identity.problem.empty()) {
         html.raw("<p class=\"note\">").text(identity.problem.view()).raw("</p>\n");
     }

@@ -93,12 +93,17 @@ Json account_json(const AccountView& account, UnixMillis now)
     json["account_id"] = identity.account_id.view();
     json["email"] = identity.email.view();
     json["project"] = identity.project.view();
-    json["condition"] = shared::to_string(account.condition);
-    json["reason"] = account.routing.reason.view();
-    json["since"] = time_json(account.routing.state_since);
-    json["until"] = time_json(account.until);
-    json["disabled"] = account.condition == AccountCondition::disabled;
-    json["dead"] = account.condition == AccountCondition::failing;
+    const shared::AccountStatus& status = account.status;
+    json["state"] = shared::to_string(status.condition);
+    json["condition"] = json["state"]; // its name until 0.1
+    json["severity"] = shared::to_string(shared::state_info(status.condition).severity);
+    json["reason"] = status.reason.view();
+    json["since"] = time_json(status.since);
+    json["until"] = time_json(status.until);
+    json["source"] = shared::to_string(status.source);
+    json["disabled"] = status.condition == AccountCondition::disabled;
+    json["dead"] = status.condition == AccountCondition::failing ||
+                   status.condition == AccountCondition::needs_login;
     json["inflight"] = account.in_flight;
     json["expires_at"] = time_json(identity.expires_at);
     json["token_expired"] = account.token_expired;

@@ -3,6 +3,7 @@
 #include "refresher/refresher.hpp"
 
 #include "refresher/project_finder.hpp"
+#include "refresher/quota_poll.hpp"
 #include "refresher/refresh_engine.hpp"
 #include "refresher/roster.hpp"
 #include "shared/base/clock.hpp"
@@ -50,6 +51,13 @@ std::string environment_project()
         if (value != nullptr && *value != '\0') return value;
     }
     return {};
+}
+
+QuotaPollTiming poll_timing(const shared::Config& config)
+{
+    QuotaPollTiming timing;
+    timing.interval = std::chrono::seconds(config.usage_refresh_seconds);
+    return timing;
 }
 
 void log_report(const RosterReport& report, const std::filesystem::path& folder)
@@ -131,6 +139,15 @@ public:
               journal_ ? &*journal_ : nullptr,
               refresh_timings()),
           finish_timer_(loop_),
+          poller_(
+              loop_,
+              registry,
+              config,
+              client_,
+              segment,
+              roster_,
+              [this](shared::AccountSlot slot) { on_rejected(slot); },
+              poll_timing(config)),
           channel_(loop_, shared::kControlFd),
           signals_(loop_, SIGTERM)
     {
@@ -149,6 +166,7 @@ public:
             if (!error) finish();
         });
         load();
+        poller_.start();
         send(MessageType::ready, 0);
         loop_.run();
         shared::log::info("event=stopped");
@@ -167,8 +185,7 @@ private:
             finish();
             break;
         case MessageType::account_rejected:
-            shared::log::debug("event=account_rejected slot={}", message.value);
-            engine_.on_rejected({static_cast<std::uint16_t>(message.value)});
+            on_rejected({static_cast<std::uint16_t>(message.value)});
             break;
         default:
             break;
@@ -184,6 +201,7 @@ private:
         log_report(report, config_.pool_dir);
         engine_.on_loaded();
         finder_.seek_all(now);
+        poller_.look_again();
         return report.broken;
     }
 
@@ -195,6 +213,13 @@ private:
             if (!error) loop_.stop();
         });
         engine_.drain([this] { loop_.stop(); });
+    }
+
+    /// A worker or a poll was told that an account's token is not accepted.
+    void on_rejected(shared::AccountSlot slot)
+    {
+        shared::log::debug("event=account_rejected slot={}", slot.value);
+        engine_.on_rejected(slot);
     }
 
     void send(MessageType type, std::uint64_t value)
@@ -216,6 +241,7 @@ private:
     std::optional<RefreshJournal> journal_;
     RefreshEngine engine_;
     boost::asio::steady_timer finish_timer_;
+    QuotaPoller poller_;
     shared::ControlChannel channel_;
     boost::asio::signal_set signals_;
 };

@@ -1,5 +1,6 @@
 #include "refresher/roster.hpp"
 
+#include "refresher/publish_options.hpp"
 #include "shared/segment/account_table.hpp"
 
 #include <algorithm>
@@ -22,6 +23,26 @@ using shared::UnixMillis;
 
 constexpr std::size_t kAccountIdBytesMax = decltype(AccountIdentity::id){}.bytes.size();
 
+template <class Add>
+void add_options(const shared::AccountOptions& options, const Add& add)
+{
+    const auto number = [&add](const auto& value) {
+        add(value ? std::to_string(static_cast<int>(*value)) : std::string("-"));
+    };
+    const auto text = [&add](const std::optional<std::string>& value) {
+        add(value ? "=" + *value : std::string("-"));
+    };
+    number(options.disabled);
+    number(options.priority);
+    number(options.weight_percent);
+    number(options.max_concurrency);
+    number(options.reserve_percent);
+    text(options.models_allowed);
+    text(options.models_denied);
+    text(options.proxy_url);
+    text(options.owner);
+}
+
 /// Everything a credential file says, so that an unchanged file is not published again.
 shared::Sha256Digest digest_of(const shared::LoadedAccount& account)
 {
@@ -40,6 +61,7 @@ shared::Sha256Digest digest_of(const shared::LoadedAccount& account)
     add(c.project);
     add(std::to_string(c.expires_at.value));
     add(std::to_string(static_cast<int>(c.kind)) + (c.disabled ? "d" : "e"));
+    add_options(c.options, add);
     const shared::Sha256Digest digest = shared::sha256(text);
     std::fill(text.begin(), text.end(), '\0');
     return digest;
@@ -88,16 +110,17 @@ void set_state(AccountRouting& routing, AccountState state, std::string_view rea
 }
 
 /// The state after its file was read again. Only the owner's word and a new token change it.
-void update_state(AccountRouting& routing, bool disabled, bool token_changed, UnixMillis now)
+void update_state(
+    AccountRouting& routing, const EffectiveOptions& options, bool token_changed, UnixMillis now)
 {
-    if (disabled) return set_state(routing, AccountState::disabled, "disabled_in_file", now);
-    const bool was_file_matter =
-        routing.state == AccountState::disabled || routing.state == AccountState::removed;
+    const bool was_file_matter = routing.state == AccountState::removed;
     const bool was_mended = token_changed && (routing.state == AccountState::failing ||
                                               routing.state == AccountState::needs_login);
     // What a dead token was benched for ends with it.
     if (was_mended) routing.cooling_until = {};
     if (was_file_matter || was_mended) set_state(routing, AccountState::ready, "", now);
+    put_options(options.options, routing);
+    put_disabled(options, routing, now);
 }
 
 /// Joins the problems for the segment; says how many did not fit.
@@ -203,6 +226,8 @@ void Roster::publish(shared::LoadedAccount&& account, UnixMillis now, RosterRepo
     }
 
     AccountIdentity identity = identity_of(account, now);
+    const EffectiveOptions options = effective_options(owner_options_[account.id], credential);
+    put_options(options.options, identity);
     std::string notes;
     for (const std::string& warning : account.warnings) {
         if (!notes.empty()) notes += ' ';
@@ -210,7 +235,6 @@ void Roster::publish(shared::LoadedAccount&& account, UnixMillis now, RosterRepo
     }
     identity.problem.assign(notes);
     const bool token_changed = !known || shared::load_token(segment_, *slot) != token;
-    const bool disabled = credential.disabled;
     Held& held = held_[account.id];
     const shared::Sha256Digest digest = digest_of(account);
     const bool is_new_here = held.digest == shared::Sha256Digest{};
@@ -239,7 +263,7 @@ void Roster::publish(shared::LoadedAccount&& account, UnixMillis now, RosterRepo
         record.routing.provider = identity.provider;
         record.routing.kind = identity.kind;
         record.routing.expires_at = identity.expires_at;
-        update_state(record.routing, disabled, login_changed, now);
+        update_state(record.routing, options, login_changed, now);
         return was_gone;
     });
     if (!known) {
@@ -306,6 +330,35 @@ void Roster::note_problem(std::string_view id, const std::string& text)
         identity.problem.assign(text);
         shared::write_identity(record, identity);
     });
+}
+
+void Roster::set_owner_options(
+    std::string_view id, const shared::AccountOptions& owner, UnixMillis now)
+{
+    owner_options_[std::string(id)] = owner;
+    const auto held = held_.find(id);
+    if (held == held_.end()) return; // broken or not yet read: applied when its file is
+    const EffectiveOptions options = effective_options(owner, held->second.credential);
+    segment_.accounts[held->second.slot.value].with_lock([&](AccountRecord& record) {
+        AccountIdentity identity = record.identity;
+        put_options(options.options, identity);
+        shared::write_identity(record, identity);
+        put_options(options.options, record.routing);
+        put_disabled(options, record.routing, now);
+    });
+    segment_.roster_version.fetch_add(1, std::memory_order_release);
+}
+
+void Roster::replace_owner_options(
+    const std::map<std::string, shared::AccountOptions, std::less<>>& all, UnixMillis now)
+{
+    std::vector<std::string> silent;
+    for (const auto& [id, options] : owner_options_)
+        if (!all.contains(id)) silent.push_back(id);
+    for (const std::string& id : silent)
+        set_owner_options(id, {}, now);
+    for (const auto& [id, options] : all)
+        set_owner_options(id, options, now);
 }
 
 void Roster::set_project(

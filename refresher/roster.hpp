@@ -64,6 +64,15 @@ public:
     /// The accounts whose files this process has read, by id.
     [[nodiscard]] std::map<std::string, Held, std::less<>>& held() noexcept { return held_; }
 
+    /// What owner actions say about an account; it beats its file, now and whenever the file is read.
+    void set_owner_options(
+        std::string_view id, const shared::AccountOptions& owner, shared::UnixMillis now);
+
+    /// The same for all accounts: of those that are not in `all` nothing is said any longer.
+    void replace_owner_options(
+        const std::map<std::string, shared::AccountOptions, std::less<>>& all,
+        shared::UnixMillis now);
+
     /// Records what discovery found; nothing happens if the file has changed since `digest`.
     void set_project(
         std::string_view id,
@@ -78,6 +87,7 @@ private:
 
     shared::Segment& segment_;
     std::map<std::string, Held, std::less<>> held_;
+    std::map<std::string, shared::AccountOptions, std::less<>> owner_options_;
 };
 
 } // namespace refresher

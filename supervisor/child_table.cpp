@@ -85,6 +85,13 @@ bool ChildTable::all_workers_given_up() const noexcept
     });
 }
 
+bool ChildTable::given_up(Role role) const noexcept
+{
+    return std::all_of(places_.begin(), places_.end(), [role](const Place& place) {
+        return place.role != role || place.given_up;
+    });
+}
+
 std::string ChildTable::name(const Child& child) const
 {
     const Place& place = place_of(child);

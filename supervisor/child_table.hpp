@@ -79,6 +79,8 @@ public:
     /// Every worker's place is served by a READY child, those given up left aside; false if none is.
     [[nodiscard]] bool all_workers_ready() noexcept;
     [[nodiscard]] bool all_workers_given_up() const noexcept;
+    /// Nobody of this role will be started again.
+    [[nodiscard]] bool given_up(Role role) const noexcept;
 
     /// "worker 2", for logs.
     [[nodiscard]] std::string name(const Child& child) const;

@@ -104,12 +104,17 @@ shared::Result<Child> ProcessTree::launch(std::size_t place_index, std::uint16_t
 
 void ProcessTree::send(const Child& child, shared::MessageType type, std::uint64_t value)
 {
-    const auto channel = channels_.find(child.generation);
-    if (channel == channels_.end()) return;
     shared::Message message;
     message.type = type;
-    message.generation = child.generation;
     message.value = value;
+    send(child, message);
+}
+
+void ProcessTree::send(const Child& child, shared::Message message)
+{
+    const auto channel = channels_.find(child.generation);
+    if (channel == channels_.end()) return;
+    message.generation = child.generation;
     channel->second->send(message);
 }
 

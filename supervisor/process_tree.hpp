@@ -50,6 +50,8 @@ public:
     [[nodiscard]] bool start(std::size_t place, std::int64_t now_us);
 
     void send(const Child& child, shared::MessageType type, std::uint64_t value = 0);
+    /// The same with everything else in it; `generation` is set here.
+    void send(const Child& child, shared::Message message);
 
     /// Takes out every child that has ended. A worker's in-flight counts are zero then, and its slot is on its way to
     /// be closed.

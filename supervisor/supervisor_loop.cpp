@@ -96,7 +96,7 @@ void SupervisorLoop::wait_for_signal()
 void SupervisorLoop::on_signal(int number)
 {
     if (number == SIGCHLD) return on_children_ended();
-    if (number == SIGHUP) return request_reload("SIGHUP");
+    if (number == SIGHUP) return request_reload("SIGHUP", 0);
     const std::string_view name = number == SIGINT ? "SIGINT" : "SIGTERM";
     if (phase_ == Phase::starting || phase_ == Phase::running) return begin_shutdown(name, 0);
     hurry("a second signal");
@@ -141,6 +141,10 @@ void SupervisorLoop::on_ended(const EndedChild& end)
         action);
     // Only now: the line above names the cause of what follows.
     Place& place = tree_.table().places()[child.place];
+    if (place.role == Role::refresher) {
+        fail_questions(MessageType::account_action);
+        if (place.given_up) fail_questions(MessageType::reload);
+    }
     if (place.given_up) return give_up(child.place);
     if (place.spawn_at_us) start_due();
 }
@@ -236,17 +240,19 @@ void SupervisorLoop::on_message(Child& child, const shared::Message& message)
         shared::log::debug("event=drained name=\"{}\"", tree_.table().name(child));
         return;
     case MessageType::reload:
+    case MessageType::account_action:
         if (role != Role::admin) break;
-        reload_asked_ = true;
-        return request_reload("the admin API");
+        return ask_refresher(message);
     case MessageType::reloaded:
         if (role != Role::refresher) break;
-        return on_reloaded(message.value);
+        return on_reloaded(message);
+    case MessageType::account_action_done:
+        if (role != Role::refresher) break;
+        if (asked_.take(message.request)) answer_admin(message, message.result);
+        return;
     case MessageType::account_rejected:
         if (role != Role::worker) break;
         return on_account_rejected(message.value);
-    case MessageType::account_action:
-    case MessageType::account_action_done:
     case MessageType::drain:
     case MessageType::stop:
         break;
@@ -281,10 +287,12 @@ void SupervisorLoop::on_ready_child(Child& child)
 
 void SupervisorLoop::on_refresher_ready()
 {
-    if (reload_asked_) {
-        // It died over a reload; it has read everything anew at its start.
-        on_reloaded(parts_.segment.info.with_lock(
-            [](const shared::PoolInfo& info) { return info.broken_files; }));
+    // Who asked for a reload while there was none: it has read everything anew at its start.
+    for (const shared::Message& question : asked_.take_all(MessageType::reload)) {
+        shared::Message answer = question;
+        answer.value = parts_.segment.info.with_lock(
+            [](const shared::PoolInfo& info) { return std::uint64_t{info.broken_files}; });
+        answer_admin(answer, shared::ActionResult::done);
     }
     if (workers_started_) return;
     // First the pins, on the thread that may wait for the disk, then whoever uses them.
@@ -295,14 +303,46 @@ void SupervisorLoop::on_refresher_ready()
     });
 }
 
-void SupervisorLoop::on_reloaded(std::uint64_t broken_files)
+void SupervisorLoop::on_reloaded(const shared::Message& message)
 {
-    shared::log::info("event=reloaded broken_files={}", broken_files);
+    shared::log::info("event=reloaded broken_files={}", message.value);
     if (phase_ == Phase::running) notifier_.ready();
-    if (!std::exchange(reload_asked_, false)) return;
-    if (const Child* admin = tree_.table().current(Role::admin); admin != nullptr) {
-        tree_.send(*admin, MessageType::reloaded, broken_files);
+    // A SIGHUP's has no number: nobody waits for it.
+    if (asked_.take(message.request)) answer_admin(message, shared::ActionResult::done);
+}
+
+void SupervisorLoop::ask_refresher(const shared::Message& question)
+{
+    const bool reload = question.type == MessageType::reload;
+    Child* refresher = tree_.table().current(Role::refresher);
+    const bool ending = phase_ == Phase::draining || phase_ == Phase::stopping;
+    // One that is being replaced reads everything at its start, which answers a reload; actions are not kept.
+    const bool comes_back = reload && !tree_.table().given_up(Role::refresher);
+    if (ending || (refresher == nullptr && !comes_back) || !asked_.note(question)) {
+        answer_admin(question, shared::ActionResult::unavailable);
+        return;
     }
+    if (reload) {
+        request_reload("the admin API", question.request);
+    } else {
+        shared::log::info(
+            "event=account_action action={} slot={}",
+            static_cast<int>(question.action),
+            question.value & 0xFFFFU);
+        tree_.send(*refresher, question);
+    }
+}
+
+void SupervisorLoop::answer_admin(const shared::Message& question, shared::ActionResult result)
+{
+    if (const Child* admin = tree_.table().current(Role::admin); admin != nullptr)
+        tree_.send(*admin, answer_to(question, result));
+}
+
+void SupervisorLoop::fail_questions(MessageType type)
+{
+    for (const shared::Message& question : asked_.take_all(type))
+        answer_admin(question, shared::ActionResult::unavailable);
 }
 
 void SupervisorLoop::on_account_rejected(std::uint64_t account)
@@ -313,17 +353,21 @@ void SupervisorLoop::on_account_rejected(std::uint64_t account)
     }
 }
 
-void SupervisorLoop::request_reload(std::string_view who)
+void SupervisorLoop::request_reload(std::string_view who, std::uint64_t request)
 {
     if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
     shared::log::info("event=reload by=\"{}\"", who);
-    if (phase_ == Phase::running) notifier_.reloading(shared::now_monotonic_us());
-    if (const Child* refresher = tree_.table().current(Role::refresher); refresher != nullptr) {
-        tree_.send(*refresher, MessageType::reload);
-    } else {
+    const Child* refresher = tree_.table().current(Role::refresher);
+    if (refresher == nullptr) {
         shared::log::warn(
             "event=reload_waits: the refresher is not running; it reads all at its start");
+        return;
     }
+    if (phase_ == Phase::running) notifier_.reloading(shared::now_monotonic_us());
+    shared::Message message;
+    message.type = MessageType::reload;
+    message.request = request;
+    tree_.send(*refresher, message);
 }
 
 void SupervisorLoop::announce_ready()

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "shared/config/config.hpp"
+#include "supervisor/asked_questions.hpp"
 #include "supervisor/notify.hpp"
 #include "supervisor/pin_keeper.hpp"
 #include "supervisor/process_tree.hpp"
@@ -59,9 +60,12 @@ private:
     void on_message(Child& child, const shared::Message& message);
     void on_ready_child(Child& child);
     void on_refresher_ready();
-    void on_reloaded(std::uint64_t broken_files);
+    void on_reloaded(const shared::Message& message);
+    void ask_refresher(const shared::Message& question);
+    void answer_admin(const shared::Message& question, shared::ActionResult result);
+    void fail_questions(shared::MessageType type);
     void on_account_rejected(std::uint64_t account);
-    void request_reload(std::string_view who);
+    void request_reload(std::string_view who, std::uint64_t request);
     void announce_ready();
 
     // Time.
@@ -95,8 +99,8 @@ private:
     Phase phase_ = Phase::starting;
     int exit_code_ = 0;
     bool workers_started_ = false;
-    bool any_ready_ = false;    ///< some child has ever been READY
-    bool reload_asked_ = false; ///< the admin child waits for an answer
+    bool any_ready_ = false; ///< some child has ever been READY
+    AskedQuestions asked_;   ///< of the refresher, by the admin child
     bool hurried_ = false;
     std::uint64_t ticks_ = 0;
     std::int64_t last_tick_us_ = 0;

@@ -1,9 +1,9 @@
 /// Accounts one after the other, until one serves or nobody can.
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "shared/evidence/learn.hpp"
 #include "shared/selection/claim.hpp"
 #include "worker/exchange.hpp"
-#include "worker/learn.hpp"
 #include "worker/session.hpp"
 
 #include <algorithm>
@@ -310,12 +310,7 @@ Task<Verdict> Exchange::judge()
     Verdict verdict = provider_->classify(call.head(), body, now);
     const shared::QuotaUpdate quota = provider_->quota_from_headers(call.head(), now);
     const bool served = verdict.outcome == Outcome::served;
-    if (!quota.empty() || !served) {
-        worker_.segment.accounts[account_.value].with_lock([&](shared::AccountRecord& record) {
-            if (!quota.empty())
-                learn_quota(record.routing, quota, shared::EvidenceSource::header, now);
-        });
-    }
+    shared::learn_quota(worker_.segment, account_, quota, shared::EvidenceSource::header, now);
     // A stream has served when it has brought output: release() learns that, and what refusals meant.
     if (is_refusal(verdict))
         waiting_->refusals.emplace_back(account_, verdict);

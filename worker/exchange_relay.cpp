@@ -2,8 +2,8 @@
 /// looks on.
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "shared/evidence/learn.hpp"
 #include "worker/exchange.hpp"
-#include "worker/learn.hpp"
 #include "worker/session.hpp"
 #include "worker/tunnel.hpp"
 
@@ -289,11 +289,8 @@ void Exchange::finish_scan()
     const shared::ResponseFacts& facts = scanner_->facts();
     if (running_ && running_->entry().model.empty()) running_->entry().model = facts.model;
     if (!account_.is_set()) return;
-    if (!facts.quota.empty()) {
-        worker_.segment.accounts[account_.value].with_lock([&](shared::AccountRecord& record) {
-            learn_quota(record.routing, facts.quota, shared::EvidenceSource::stream, now);
-        });
-    }
+    shared::learn_quota(
+        worker_.segment, account_, facts.quota, shared::EvidenceSource::stream, now);
     if (facts.failure && facts.failure->outcome != shared::Outcome::served) learn(*facts.failure);
 }
 

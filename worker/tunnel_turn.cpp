@@ -2,9 +2,9 @@
 
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "shared/evidence/learn.hpp"
 #include "shared/segment/account_table.hpp"
 #include "shared/selection/select_account.hpp"
-#include "worker/learn.hpp"
 
 #include <array>
 
@@ -73,12 +73,9 @@ MessageFate TunnelTurns::upstream_message_end()
     }
     provider_.read_event(picker_.values(), now, facts_);
     picker_.reset();
-    if (!facts_.quota.empty()) {
-        state_.segment.accounts[start_.first.account.value].with_lock([&](AccountRecord& record) {
-            learn_quota(record.routing, facts_.quota, shared::EvidenceSource::stream, now);
-        });
-        facts_.quota = {};
-    }
+    shared::learn_quota(
+        state_.segment, start_.first.account, facts_.quota, shared::EvidenceSource::stream, now);
+    facts_.quota = {};
     if (!row_ && facts_.terminal && facts_.has_usage) {
         // The message that began this turn was too long to look into; what it cost counts all the same.
         shared::ResponseFacts facts = facts_;

@@ -32,13 +32,15 @@ enum class AccountAction : std::uint8_t {
     clear,   ///< forget cooling, failing and penalty
     refresh, ///< renew its token now
     test,    ///< make one tiny real request
+    options, ///< take over the options in Segment::owner_wish
 };
 
 enum class ActionResult : std::uint8_t {
     done,
-    failed,     ///< tried; the account's reason says why
-    no_account, ///< no such slot, or its file is gone
-    refused,    ///< makes no sense for this account (an API key has nothing to refresh)
+    failed,      ///< tried; the account's reason says why
+    no_account,  ///< no such slot, or its file is gone
+    refused,     ///< makes no sense for this account (an API key has nothing to refresh)
+    unavailable, ///< the refresher is not running: nobody tried; also of `reloaded`
 };
 
 struct Message {

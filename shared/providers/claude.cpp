@@ -136,6 +136,26 @@ public:
         return providers::claude::login_remedy(file);
     }
 
+    [[nodiscard]] std::optional<UpstreamCall>
+    usage_call(const Credential& credential) const override
+    {
+        if (credential.kind != CredentialKind::oauth) return std::nullopt; // keys have no windows
+        return providers::claude::usage_call(credential);
+    }
+
+    [[nodiscard]] Result<UsageReading>
+    parse_usage(const CallReply& reply, UnixMillis /*now*/) const override
+    {
+        http::JsonPicker picker(usage_paths_);
+        picker.feed(reply.body);
+        return providers::claude::parse_usage(picker.values(), picker.complete());
+    }
+
+    [[nodiscard]] std::optional<UpstreamCall> test_call(const Credential& credential) const override
+    {
+        return providers::claude::test_call(credential);
+    }
+
     [[nodiscard]] Match match(const http::RequestHead& request) const noexcept override;
     [[nodiscard]] Route route(const http::RequestHead& request) const override;
     [[nodiscard]] LocalReply answer_locally(
@@ -201,6 +221,7 @@ private:
     http::JsonPaths user_id_paths_{kUserIdPaths};
     http::JsonPaths event_paths_{providers::claude::event_path_list()};
     http::JsonPaths error_paths_{kErrorPaths};
+    http::JsonPaths usage_paths_{providers::claude::usage_path_list()};
 };
 
 Result<Credential> ClaudeProvider::parse_credential(std::string_view json) const
@@ -231,6 +252,7 @@ Result<Credential> ClaudeProvider::parse_credential(std::string_view json) const
     credential.email = file.text("email");
     credential.last_refresh = file.time_ms("last_refresh");
     credential.disabled = file.flag("disabled");
+    credential.options = file.options();
     if (file.flag("dead")) {
         credential.disabled = true;
         file.warnings().emplace_back(

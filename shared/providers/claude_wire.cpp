@@ -194,7 +194,7 @@ Verdict read_rate_limit(const http::ResponseHead& response, UnixMillis now)
         const UnixMillis reset = window_reset(response, window);
         if (reset > now && reset.since(now) <= kResetHorizonMax) until = std::max(until, reset);
     }
-    if (until.is_set()) return verdict(Outcome::rate_limited, "usage_limit", until);
+    if (until.is_set()) return used_up("usage_limit", until);
 
     const UnixMillis soon = retry_after_of(response, now);
     // "allowed" beside a 429: not the subscription's windows but a short limit or one of the model.
@@ -206,7 +206,7 @@ Verdict read_rate_limit(const http::ResponseHead& response, UnixMillis now)
         !of_one_model && (status.empty() || http::iequals(status, "rejected"));
     if (of_the_account) {
         if (const auto reset = parse_future_reset(unified(response, "reset"), now))
-            return verdict(Outcome::rate_limited, "usage_limit", *reset);
+            return used_up("usage_limit", *reset);
     }
     // The reset of one model's window is days away; the account still serves the others.
     if (of_one_model) return verdict(Outcome::rate_limited, "model_limit");

@@ -35,6 +35,13 @@ void append_quota(const PoolSummary& pool, UnixMillis now, std::string& head);
 [[nodiscard]] std::span<const std::string_view> event_path_list() noexcept;
 void read_event(std::span<const http::PickedValue> values, UnixMillis now, ResponseFacts& facts);
 
+/// The call that asks for a subscription's windows, and what parse_usage() wants of its answer.
+[[nodiscard]] UpstreamCall usage_call(const Credential& credential);
+[[nodiscard]] std::span<const std::string_view> usage_path_list() noexcept;
+[[nodiscard]] Result<UsageReading>
+parse_usage(std::span<const http::PickedValue> values, bool complete);
+[[nodiscard]] UpstreamCall test_call(const Credential& credential);
+
 [[nodiscard]] LocalReply usage_reply(const PoolSummary& pool);
 [[nodiscard]] LocalReply profile_reply(const PoolSummary& pool);
 [[nodiscard]] LocalReply client_data_reply();

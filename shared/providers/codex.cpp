@@ -51,6 +51,7 @@ Result<Credential> parse_sign_in(CredentialReader& reader)
     const Secret id_token = reader.token("tokens.id_token");
     const std::string last_refresh = reader.text("last_refresh");
     credential.disabled = reader.flag("disabled");
+    credential.options = reader.options();
     if (reader.problem()) return *reader.problem();
     if (credential.access_token.empty())
         return Problem{
@@ -91,6 +92,7 @@ Result<Credential> parse_api_key(CredentialReader& reader)
     credential.access_token = reader.token("OPENAI_API_KEY");
     credential.plan = "api";
     credential.disabled = reader.flag("disabled");
+    credential.options = reader.options();
     if (reader.problem()) return *reader.problem();
     credential.warnings = std::move(reader.warnings());
     return credential;
@@ -103,7 +105,8 @@ CodexProvider::CodexProvider()
       body_paths_(body_path_list()),
       message_paths_(message_path_list()),
       error_paths_(error_path_list()),
-      event_paths_(event_path_list())
+      event_paths_(event_path_list()),
+      usage_paths_(usage_path_list())
 {}
 
 std::span<const UpstreamSpec> CodexProvider::upstreams() const noexcept

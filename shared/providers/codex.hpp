@@ -5,6 +5,7 @@
 ///   codex_requests.cpp  what a request or WebSocket message is about
 ///   codex_evidence.cpp  what an answer's head and error body mean
 ///   codex_quota.cpp     quota windows, read and written
+///   codex_usage.cpp     the refresher's own calls: quota, and a test
 ///   codex_events.cpp    usage, quota and errors inside answers
 ///   codex_replies.cpp   what the pool answers itself
 ///   codex_refresh.cpp   new tokens for old ones
@@ -51,6 +52,9 @@ enum class Local : std::uint16_t {
 /// Verdict::reason where the account lacks the model that is asked for.
 inline constexpr std::string_view kModelUnavailable = "model_unavailable";
 
+/// The word of an error that says that a quota window is used up.
+inline constexpr std::string_view kUsedUp = "usage_limit_reached";
+
 /// Claims of OpenAI's tokens stand in this object.
 inline constexpr std::string_view kAuthClaims = "https://api.openai.com/auth";
 
@@ -78,6 +82,12 @@ public:
     [[nodiscard]] Result<Secret>
     updated_file(std::string_view text, const RenewedTokens& tokens, UnixMillis now) const override;
     [[nodiscard]] std::string login_remedy(std::string_view file) const override;
+    [[nodiscard]] std::optional<UpstreamCall>
+    usage_call(const Credential& credential) const override;
+    [[nodiscard]] Result<UsageReading>
+    parse_usage(const CallReply& reply, UnixMillis now) const override;
+    [[nodiscard]] std::optional<UpstreamCall>
+    test_call(const Credential& credential) const override;
 
     [[nodiscard]] Match match(const http::RequestHead& request) const noexcept override;
     [[nodiscard]] Route route(const http::RequestHead& request) const override;
@@ -124,6 +134,7 @@ private:
     http::JsonPaths message_paths_; ///< of a client's WebSocket message
     http::JsonPaths error_paths_;   ///< of an error body
     http::JsonPaths event_paths_;
+    http::JsonPaths usage_paths_; ///< of the answer to usage_call()
 };
 
 // The lists of the members above; each stands beside the code that reads its values.
@@ -132,6 +143,7 @@ private:
 [[nodiscard]] std::span<const std::string_view> message_path_list() noexcept;
 [[nodiscard]] std::span<const std::string_view> error_path_list() noexcept;
 [[nodiscard]] std::span<const std::string_view> event_path_list() noexcept;
+[[nodiscard]] std::span<const std::string_view> usage_path_list() noexcept;
 
 // ---- shared by codex_quota, codex_evidence and codex_events ------------------------------------------
 

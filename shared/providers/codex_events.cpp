@@ -241,8 +241,8 @@ void read_quota(Values v, UnixMillis now, QuotaUpdate& quota)
 /// The same judgement as classify(), of an error that came inside a stream. `status` is 0 if it states none.
 Verdict judge(unsigned status, std::string_view word, UnixMillis until)
 {
-    if (word == "usage_limit_reached" || word == "rate_limit_exceeded" ||
-        word == "insufficient_quota")
+    if (word == kUsedUp) return used_up(word, until);
+    if (word == "rate_limit_exceeded" || word == "insufficient_quota")
         return verdict(Outcome::rate_limited, word, until);
     if (word == "usage_not_included" || word == "deactivated_workspace" || word == "missing_scope")
         return verdict(Outcome::account_refused, word);

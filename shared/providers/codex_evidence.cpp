@@ -148,10 +148,11 @@ Verdict CodexProvider::classify(
     case 429: {
         if (word == "usage_not_included") return verdict(Outcome::account_refused, word);
         UnixMillis until = reset_in_body(picker[err_resets_at], picker[err_resets_in], now);
-        if (!until.is_set() && word == "usage_limit_reached")
+        if (!until.is_set() && word == kUsedUp)
             until = exhausted_window_reset(quota_from_headers(response, now), now);
         if (!until.is_set()) until = retry_after_of(response, now);
         if (!until.is_set()) until = ratelimit_reset(response, now);
+        if (word == kUsedUp) return used_up(word, until);
         return verdict(Outcome::rate_limited, word.empty() ? "http_429" : word, until);
     }
     default:

@@ -26,6 +26,7 @@ std::uint32_t identify(std::int64_t seconds) noexcept
 void add_window(const SentWindow& sent, std::uint32_t seconds, QuotaUpdate& update)
 {
     if (seconds == 0 || !sent.percent || !std::isfinite(*sent.percent)) return;
+    if (*sent.percent < 0) return; // no share of anything
     update.add(
         {.seconds = seconds,
          .used = UsedShare::from_fraction(*sent.percent / 100.0),

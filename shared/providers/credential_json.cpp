@@ -1,5 +1,6 @@
 #include "shared/providers/credential_json.hpp"
 
+#include "shared/base/read_file.hpp"
 #include "shared/providers/reset_time.hpp"
 
 #include <nlohmann/json.hpp>
@@ -224,6 +225,22 @@ bool CredentialReader::flag(std::string_view path)
     if (value->is_boolean()) return value->get<bool>();
     wrong_type(path, "true or false", *value);
     return false;
+}
+
+AccountOptions CredentialReader::options()
+{
+    const nlohmann::json* object = find("codex_pool");
+    if (!object) return {};
+    Result<ParsedOptions> parsed = parse_account_options(*object);
+    if (!parsed) {
+        if (!problem_)
+            problem_ = Problem{
+                "", parsed.error().where + " " + parsed.error().what, parsed.error().remedy};
+        return {};
+    }
+    for (const std::string& key : parsed->unknown)
+        warnings_.push_back("'codex_pool." + printable(key) + "' is no option; ignored");
+    return std::move(parsed->options);
 }
 
 void CredentialReader::expect_object(std::string_view path)

@@ -12,6 +12,7 @@
 #include "shared/base/result.hpp"
 #include "shared/base/secret.hpp"
 #include "shared/base/units.hpp"
+#include "shared/providers/account_options.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -57,6 +58,8 @@ public:
     [[nodiscard]] std::string words(std::string_view path);
     /// true or false; absent is false.
     [[nodiscard]] bool flag(std::string_view path);
+    /// The object "codex_pool": what the owner says about the account. Unknown keys in it are warnings.
+    [[nodiscard]] AccountOptions options();
     /// Reports a member that should be an object and is not; absent is fine.
     void expect_object(std::string_view path);
 
@@ -73,6 +76,15 @@ private:
     std::optional<Problem> problem_;
     std::vector<std::string> warnings_;
 };
+
+/// Options, and the keys that mean nothing among them.
+struct ParsedOptions {
+    AccountOptions options;
+    std::vector<std::string> unknown;
+};
+
+/// Reads the object "codex_pool". The Problem's `where` is the key, `what` never quotes a value.
+[[nodiscard]] Result<ParsedOptions> parse_account_options(const nlohmann::json& object);
 
 /// ASCII lower case.
 [[nodiscard]] std::string to_lower(std::string_view text);

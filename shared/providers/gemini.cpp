@@ -149,6 +149,11 @@ public:
         return plan == "free" ? 0.67 : 1.0;
     }
 
+    [[nodiscard]] std::optional<UpstreamCall> test_call(const Credential& credential) const override
+    {
+        return providers::gemini::test_call(credential);
+    }
+
     [[nodiscard]] DiscoveryStep discover(
         const Credential& credential,
         const UpstreamCall* previous,
@@ -278,6 +283,7 @@ Result<Credential> GeminiProvider::parse_credential(std::string_view json) const
     }
     credential.last_refresh = file.time_ms("last_refresh");
     credential.disabled = file.flag("disabled");
+    credential.options = file.options();
     if (file.flag("dead")) {
         credential.disabled = true;
         file.warnings().emplace_back(

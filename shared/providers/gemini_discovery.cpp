@@ -147,6 +147,33 @@ std::string reason_of(const UpstreamCall& previous, unsigned status)
 
 } // namespace
 
+std::optional<UpstreamCall> test_call(const Credential& credential)
+{
+    /// The smallest model that both the public API and Code Assist have.
+    constexpr std::string_view kTestModel = "gemini-2.5-flash";
+    json request = {
+        {"contents", json::array({{{"role", "user"}, {"parts", json::array({{{"text", "ok"}}})}}})},
+        {"generationConfig", {{"maxOutputTokens", 1}}}};
+    const std::string token(credential.access_token.reveal());
+    UpstreamCall call;
+    call.headers.push_back({"Content-Type", "application/json"});
+    if (credential.kind == CredentialKind::api_key) {
+        call.upstream = kPublicApi;
+        call.path = "/v1beta/models/" + std::string(kTestModel) + ":generateContent";
+        call.headers.push_back({"x-goog-api-key", token});
+        call.body = request.dump();
+        return call;
+    }
+    if (credential.project.empty()) return std::nullopt;
+    call.upstream = kCodeAssist;
+    call.path = "/v1internal:generateContent";
+    call.headers.push_back({"Authorization", "Bearer " + token});
+    const json body = {
+        {"model", kTestModel}, {"project", credential.project}, {"request", std::move(request)}};
+    call.body = body.dump();
+    return call;
+}
+
 DiscoveryStep
 discover(const Credential& credential, const UpstreamCall* previous, const CallReply* reply)
 {

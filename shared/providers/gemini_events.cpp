@@ -115,6 +115,13 @@ duration_after(std::string_view message, std::string_view words)
     return parse_duration(rest);
 }
 
+/// Whether a 429 is about the quota of a day.
+bool is_daily(std::span<const http::PickedValue> values)
+{
+    return contains_any_case(values[ev_error_message].text, "per day") ||
+           contains_any_case(values[ev_error_quota_id].text, "PerDay");
+}
+
 /// When a 429 ends, from the most exact statement to the vaguest.
 UnixMillis reset_of(std::span<const http::PickedValue> values, UnixMillis now)
 {
@@ -131,9 +138,7 @@ UnixMillis reset_of(std::span<const http::PickedValue> values, UnixMillis now)
         point.is_set())
         return point;
     // A day's quota is given out at midnight in California. The RetryInfo beside it is the seconds of another limit.
-    const bool daily = contains_any_case(message, "per day") ||
-                       contains_any_case(values[ev_error_quota_id].text, "PerDay");
-    if (daily) return next_midnight_pacific(now);
+    if (is_daily(values)) return next_midnight_pacific(now);
     if (const UnixMillis point = in(parse_duration(values[ev_error_retry_delay].text));
         point.is_set())
         return point;
@@ -219,13 +224,16 @@ Verdict read_error(unsigned status, std::span<const http::PickedValue> values, U
         return verdict(Outcome::credential_rejected, known_reason(values, "http_401"));
     case 403:
         return verdict(Outcome::account_refused, known_reason(values, "http_403"));
-    case 429:
+    case 429: {
         if (reason == "MODEL_CAPACITY_EXHAUSTED") // the model is full for everybody
             return verdict(Outcome::upstream_failed, "model_capacity_exhausted");
-        return verdict(
+        Verdict limited = verdict(
             Outcome::rate_limited,
             known_reason(values, "resource_exhausted"),
             reset_of(values, now));
+        limited.used_up = reason == "QUOTA_EXHAUSTED" || is_daily(values);
+        return limited;
+    }
     default:
         return verdict_of_status(status);
     }

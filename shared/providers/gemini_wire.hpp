@@ -38,4 +38,7 @@ refresh_call(const Credential& credential, const OAuthClient& client);
 updated_file(std::string_view text, const RenewedTokens& tokens, UnixMillis now);
 [[nodiscard]] std::string login_remedy(std::string_view file);
 
+/// Provider::test_call() for both kinds; nothing while a sign-in has no project.
+[[nodiscard]] std::optional<UpstreamCall> test_call(const Credential& credential);
+
 } // namespace shared::providers::gemini

@@ -36,6 +36,21 @@ DiscoveryStep Provider::discover(
     return step;
 }
 
+std::optional<UpstreamCall> Provider::usage_call(const Credential& /*credential*/) const
+{
+    return std::nullopt;
+}
+
+Result<UsageReading> Provider::parse_usage(const CallReply& /*reply*/, UnixMillis /*now*/) const
+{
+    return Problem{"", "this vendor tells no quota", ""};
+}
+
+std::optional<UpstreamCall> Provider::test_call(const Credential& /*credential*/) const
+{
+    return std::nullopt;
+}
+
 RequestFacts Provider::inspect_message(std::string_view /*json*/) const
 {
     return {};

@@ -13,6 +13,7 @@
 #include "shared/http/head.hpp"
 #include "shared/http/json_picker.hpp"
 #include "shared/http/sse_splitter.hpp"
+#include "shared/providers/account_options.hpp"
 
 #include <array>
 #include <chrono>
@@ -121,8 +122,9 @@ struct Credential {
     std::string project;   ///< account-bound project named in the file, if any
     UnixMillis expires_at; ///< of the access token; unset = unknown or never
     UnixMillis last_refresh;
-    std::string scope;                 ///< what it was granted, blank-separated; may be empty
-    bool disabled = false;             ///< by the owner, in the file
+    std::string scope;      ///< what it was granted, blank-separated; may be empty
+    bool disabled = false;  ///< by the owner, in the file; `options.disabled` says so as well
+    AccountOptions options; ///< of the file's "codex_pool"
     std::vector<std::string> warnings; ///< oddities worth telling the owner; no secrets
 };
 
@@ -144,6 +146,9 @@ struct Verdict {
         reason; ///< e.g. "usage_limit_reached"; from a fixed vocabulary or a status, never body text
     /// Only this request does not suit the account (a model it lacks): try another, hold nothing against this one.
     bool about_request = false;
+    /// rate_limited: a quota window is used up, so that fresher evidence about windows can end it; not a limit of the
+    /// moment, which windows say nothing about.
+    bool used_up = false;
 };
 
 /// One quota window, identified by its length.
@@ -269,6 +274,12 @@ struct CallReply {
     std::string body;
 };
 
+/// What an answer to a usage call says.
+struct UsageReading {
+    QuotaUpdate quota;
+    std::string plan; ///< lower case; empty if it names none
+};
+
 /// Step of finding out what an account needs before it can serve (its project, for instance).
 struct DiscoveryStep {
     enum class Next : std::uint8_t {
@@ -365,6 +376,17 @@ public:
     updated_file(std::string_view text, const RenewedTokens& tokens, UnixMillis now) const = 0;
     /// How the owner of a dead login mends it: "run 'codex login' and copy … to FILE".
     [[nodiscard]] virtual std::string login_remedy(std::string_view file) const = 0;
+
+    // -- quota and trial (refresher) ---------------------------------------------------------------
+
+    /// The call that asks for an account's quota; nothing if the vendor does not tell this kind of account.
+    [[nodiscard]] virtual std::optional<UpstreamCall>
+    usage_call(const Credential& credential) const;
+    /// Reads a 200 answer to it. Problem: it is not what the vendor answers. Absent is not zero.
+    [[nodiscard]] virtual Result<UsageReading>
+    parse_usage(const CallReply& reply, UnixMillis now) const;
+    /// The smallest request that shows whether an account serves. Its answer is read like any other.
+    [[nodiscard]] virtual std::optional<UpstreamCall> test_call(const Credential& credential) const;
 
     // -- worker, in the order of a request's life -------------------------------------------------
 

@@ -37,6 +37,13 @@ Verdict verdict(Outcome outcome, std::string_view reason, UnixMillis until) noex
     return result;
 }
 
+Verdict used_up(std::string_view reason, UnixMillis until) noexcept
+{
+    Verdict result = verdict(Outcome::rate_limited, reason, until);
+    result.used_up = true;
+    return result;
+}
+
 Verdict verdict_of_status(unsigned status) noexcept
 {
     switch (status) {

@@ -20,6 +20,9 @@ namespace shared::providers {
 [[nodiscard]] Verdict
 verdict(Outcome outcome, std::string_view reason, UnixMillis until = {}) noexcept;
 
+/// rate_limited because a quota window is used up, until `until` if that is set.
+[[nodiscard]] Verdict used_up(std::string_view reason, UnixMillis until) noexcept;
+
 /// The edge in front of the vendor wants to see a browser: says nothing about the account. (An HTML page from
 /// Cloudflare in place of a JSON error counts as one.)
 [[nodiscard]] bool is_cloudflare_challenge(const http::ResponseHead& response) noexcept;

@@ -8,6 +8,10 @@ namespace {
 
 constexpr std::int64_t kPenaltyHalfLifeMs = 5 * 60 * 1000;
 constexpr std::uint32_t kPenaltyMaxMilli = 5000;
+/// Evidence from further in the future than this was seen with another clock.
+constexpr std::chrono::milliseconds kClockJump = std::chrono::minutes(10);
+/// Clocks differ.
+constexpr std::chrono::milliseconds kResetSlack = std::chrono::minutes(10);
 
 /// Which of the two windows a length belongs to; nullptr if neither.
 WindowRecord* window_of_length(AccountRouting& routing, std::uint32_t seconds) noexcept
@@ -17,11 +21,6 @@ WindowRecord* window_of_length(AccountRouting& routing, std::uint32_t seconds) n
     if (seconds >= 4 * kHour && seconds <= 6 * kHour) return &routing.short_window;
     if (seconds >= 6 * kDay && seconds <= 8 * kDay) return &routing.long_window;
     return nullptr;
-}
-
-bool exhausted(const WindowRecord& window, UnixMillis now) noexcept
-{
-    return used_now(window, now).is_full();
 }
 
 } // namespace
@@ -108,7 +107,19 @@ void record_window(
     UnixMillis seen_at) noexcept
 {
     WindowRecord* window = window_of_length(routing, seconds);
-    if (window == nullptr || !used.is_known() || seen_at < window->seen_at) return;
+    if (window == nullptr || !used.is_known()) return;
+    // Older, unless the clock was set back: evidence is recorded within seconds of being seen.
+    const auto age = window->seen_at.since(seen_at);
+    if (age.count() > 0 && age < kClockJump) return;
+    if (!used.is_full()) {
+        window->full_since = {};
+    } else if (!used_now(*window, seen_at).is_full() || !window->full_since.is_set()) {
+        window->full_since = seen_at;
+    }
+    // A window cannot end later than it is long: such a hint is none. (One that lies in the past stays: it says that
+    // the numbers are of a window that is over.)
+    const auto longest = std::chrono::seconds(seconds + seconds / 5) + kResetSlack;
+    if (resets_at.since(seen_at) > longest) resets_at = {};
     window->seconds = seconds;
     window->used = used;
     window->source = source;
@@ -146,90 +157,6 @@ void add_penalty(AccountRouting& routing, std::uint32_t milli, UnixMillis now) n
     routing.penalty_at = now;
 }
 
-AccountCondition condition(const AccountRouting& routing, UnixMillis now) noexcept
-{
-    switch (routing.state) {
-    case AccountState::empty:
-    case AccountState::removed:
-        return AccountCondition::removed;
-    case AccountState::disabled:
-        return AccountCondition::disabled;
-    case AccountState::needs_login:
-        return AccountCondition::needs_login;
-    case AccountState::failing:
-        // Like a cool-down it ends by itself: then one request probes whether it still holds.
-        if (!half_open(routing, now) || routing.probing_until > now) {
-            return AccountCondition::failing;
-        }
-        break;
-    case AccountState::ready:
-        break;
-    }
-    if (routing.cooling_until > now) return AccountCondition::cooling;
-    if (routing.state == AccountState::ready && routing.probing_until > now &&
-        half_open(routing, now)) {
-        return AccountCondition::cooling;
-    }
-    const bool empty_windows =
-        exhausted(routing.short_window, now) || exhausted(routing.long_window, now);
-    // Credits go on where the windows end.
-    const bool has_credits = routing.has_credits == 1 || routing.unlimited_credits == 1;
-    return empty_windows && !has_credits ? AccountCondition::exhausted : AccountCondition::ready;
-}
-
-bool half_open(const AccountRouting& routing, UnixMillis now) noexcept
-{
-    if (!routing.cooling_until.is_set() || routing.cooling_until > now) return false;
-    const bool rejected = routing.state == AccountState::failing;
-    return rejected || (routing.state == AccountState::ready && !routing.cooling_end_known);
-}
-
-std::string_view to_string(AccountCondition condition) noexcept
-{
-    switch (condition) {
-    case AccountCondition::ready:
-        return "ready";
-    case AccountCondition::busy:
-        return "busy";
-    case AccountCondition::needs_login:
-        return "needs_login";
-    case AccountCondition::cooling:
-        return "cooling";
-    case AccountCondition::exhausted:
-        return "exhausted";
-    case AccountCondition::failing:
-        return "failing";
-    case AccountCondition::disabled:
-        return "disabled";
-    case AccountCondition::removed:
-        return "removed";
-    }
-    return "unknown";
-}
-
-std::string_view to_string(EvidenceSource source) noexcept
-{
-    switch (source) {
-    case EvidenceSource::none:
-        return "none";
-    case EvidenceSource::file:
-        return "file";
-    case EvidenceSource::poll:
-        return "poll";
-    case EvidenceSource::header:
-        return "header";
-    case EvidenceSource::stream:
-        return "stream";
-    case EvidenceSource::error_answer:
-        return "error_answer";
-    case EvidenceSource::connect:
-        return "connect";
-    case EvidenceSource::owner:
-        return "owner";
-    }
-    return "unknown";
-}
-
 std::string_view to_string(RequestOutcome outcome) noexcept
 {
     switch (outcome) {
@@ -254,8 +181,10 @@ UnixMillis available_at(const AccountRouting& routing, UnixMillis now) noexcept
     if (routing.state != AccountState::ready) return {};
     UnixMillis at;
     if (routing.cooling_until > now) at = routing.cooling_until;
+    const bool has_credits = routing.has_credits == 1 || routing.unlimited_credits == 1;
+    if (has_credits) return at; // credits go on where the windows end
     for (const WindowRecord* window : {&routing.short_window, &routing.long_window}) {
-        if (!exhausted(*window, now)) continue;
+        if (!used_now(*window, now).is_full()) continue;
         if (!window->resets_at.is_set()) return {};
         at = std::max(at, window->resets_at);
     }

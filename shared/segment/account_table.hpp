@@ -1,6 +1,7 @@
 /// Operations on the accounts of the segment, used by every role.
 #pragma once
 
+#include "shared/segment/account_state.hpp"
 #include "shared/segment/layout.hpp"
 
 #include <optional>
@@ -52,24 +53,6 @@ void record_window(
 [[nodiscard]] std::uint32_t penalty_now(const AccountRouting& routing, UnixMillis now) noexcept;
 void add_penalty(AccountRouting& routing, std::uint32_t milli, UnixMillis now) noexcept;
 
-/// What an account is at `now`, in words everybody uses: log, pages, metrics.
-enum class AccountCondition : std::uint8_t {
-    ready,
-    busy,
-    cooling,
-    exhausted,
-    needs_login,
-    failing,
-    disabled,
-    removed
-};
-[[nodiscard]] AccountCondition condition(const AccountRouting& routing, UnixMillis now) noexcept;
-
-/// A cool-down or rejection with no known end is over, and nobody has been served since: one request at a time finds out.
-/// While one does (`probing_until`), condition() still says cooling or failing to all others.
-[[nodiscard]] bool half_open(const AccountRouting& routing, UnixMillis now) noexcept;
-[[nodiscard]] std::string_view to_string(AccountCondition condition) noexcept;
-[[nodiscard]] std::string_view to_string(EvidenceSource source) noexcept;
 [[nodiscard]] std::string_view to_string(RequestOutcome outcome) noexcept;
 
 /// When the account can serve again: unset if it can now, or if nobody knows.

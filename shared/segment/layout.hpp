@@ -15,6 +15,8 @@
 ///   AccountTotals[a]  supervisor                  all                atomics            may lack one row until restart
 ///   PinShard[s]       worker, supervisor (load)   worker, admin,     pins[s].mutex      half-written pin is dropped
 ///                                                 supervisor (save)
+///   OwnerWish         admin child, before its     refresher          owner_wish.mutex   wish is cleared; its message
+///                     message                                                           never comes or is refused
 ///   WorkerSlot[s]     process in slot s;          supervisor, admin, atomics            supervisor closes its request
 ///                     supervisor (claim, reset)   workers                               rows and resets the slot
 ///   UsageRing[s]      process in slot s (head)    supervisor (tail)  atomics (SPSC)     published entries are drained
@@ -29,6 +31,7 @@
 #include "shared/base/units.hpp"
 #include "shared/segment/decision_ring.hpp"
 #include "shared/segment/event_log.hpp"
+#include "shared/segment/owner_wish.hpp"
 #include "shared/segment/robust_mutex.hpp"
 
 #include <array>
@@ -74,7 +77,9 @@ enum class EvidenceSource : std::uint8_t {
     stream,
     error_answer,
     connect,
-    owner
+    owner,
+    refresh, ///< the token endpoint's answer
+    pool,    ///< the pool's own counting
 };
 
 /// What the owner and the vendor last said about an account. Cooling and exhaustion are not states here: they
@@ -112,6 +117,7 @@ struct WindowRecord {
     EvidenceSource source = EvidenceSource::none;
     UnixMillis resets_at;
     UnixMillis seen_at;
+    UnixMillis full_since; ///< first seen used up, without a break until now; unset = it is not
 };
 
 /// Quota and health: everything that picking looks at. Small, copied as a whole.
@@ -134,6 +140,8 @@ struct AccountRouting {
     std::uint16_t cooling_level = 0; ///< consecutive unexplained rate limits, drives the back-off
     bool cooling_end_known =
         false; ///< the vendor named `cooling_until`; else what follows is half-open
+    bool cooling_used_up =
+        false; ///< the vendor refuses because a window is used up, not because of a limit of the moment
     std::uint8_t reserve_percent = 0;   ///< of each window, kept for its owner's requests
     std::int16_t priority = 0;          ///< higher goes first
     std::uint16_t weight_percent = 100; ///< of the score
@@ -360,6 +368,7 @@ struct Segment {
     std::array<UsageRing, kMaxSlots> usage;
     std::array<DecisionRing, kMaxSlots> decisions;
     Guarded<EventLog> events;
+    Guarded<OwnerWish> owner_wish;
 };
 
 static_assert(std::is_standard_layout_v<SegmentHeader> && offsetof(SegmentHeader, magic) == 0);

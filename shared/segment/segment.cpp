@@ -75,6 +75,7 @@ void construct_segment(Segment& segment)
         construct(token);
     for (auto& shard : segment.pins)
         construct(shard);
+    construct(segment.owner_wish);
 }
 
 } // namespace

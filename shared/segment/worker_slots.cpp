@@ -50,6 +50,13 @@ std::uint32_t rows_used(const WorkerSlot& slot) noexcept
         slot.request_rows_used.load(std::memory_order_acquire), kRequestRows);
 }
 
+/// Not read from a cache, plus output; what forecasts reckon with.
+std::uint64_t billable(const UsageEntry& entry) noexcept
+{
+    const std::int64_t tokens = entry.input - entry.cached_input + entry.output;
+    return tokens > 0 ? static_cast<std::uint64_t>(tokens) : 0;
+}
+
 } // namespace
 
 std::optional<std::uint16_t> claim_slot(Segment& segment, std::uint32_t generation)
@@ -175,6 +182,8 @@ void RunningRequest::finish(RequestOutcome outcome, UnixMillis now) noexcept
     RequestRow& row = *std::exchange(row_, nullptr);
     if (row.entry.account.is_set()) {
         slot.in_flight[row.entry.account.value].fetch_sub(1, std::memory_order_relaxed);
+        segment_->tokens_spent[row.entry.account.value].fetch_add(
+            billable(row.entry), std::memory_order_relaxed);
     }
     slot.running_requests.fetch_sub(1, std::memory_order_relaxed);
     row.entry.finished_at = now;

@@ -15,6 +15,7 @@ MAY_INCLUDE = {
     "shared/providers": {"shared/base", "shared/http"},
     "shared/selection": {"shared/base", "shared/http", "shared/providers", "shared/segment"},
     "shared/config": {"shared/base", "shared/http", "shared/providers", "shared/selection"},
+    "shared/evidence": {"shared/base", "shared/http", "shared/providers", "shared/segment"},
     "shared/ipc": {"shared/base"},
     "shared/net": {"shared/base", "shared/http"},
     "shared/fake_providers": {"shared/base", "shared/http", "shared/net"},

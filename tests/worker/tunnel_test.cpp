@@ -244,7 +244,7 @@ TEST_F(TunnelTest, ARateLimitBecomesStartOverWhileAnotherAccountCanServe)
     EXPECT_TRUE(done_) << "the client's next connection goes to the other account";
     const auto condition_now = segment_.accounts[0].with_lock(
         [](AccountRecord& record) { return condition(record.routing, now_unix()); });
-    EXPECT_EQ(condition_now, AccountCondition::cooling);
+    EXPECT_EQ(condition_now, AccountCondition::exhausted);
     EXPECT_EQ(in_flight(segment_, {0}), 0U);
 }
 

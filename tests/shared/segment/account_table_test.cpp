@@ -49,6 +49,14 @@ TEST(AccountTable, OlderEvidenceNeverOverwritesNewer)
     EXPECT_EQ(routing.long_window.used.basis_points, 4000);
 }
 
+TEST(AccountTable, AClockThatWasSetBackDoesNotSilenceEvidence)
+{
+    AccountRouting routing = ready();
+    record(routing, kWeek, 40, in_minutes(60), kNow);
+    record(routing, kWeek, 41, in_minutes(60), in_minutes(-24 * 60));
+    EXPECT_EQ(routing.long_window.used.basis_points, 4100);
+}
+
 TEST(AccountTable, AbsentIsNotZero)
 {
     AccountRouting routing = ready();

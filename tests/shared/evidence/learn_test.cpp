@@ -1,11 +1,11 @@
-#include "worker/learn.hpp"
+#include "shared/evidence/learn.hpp"
+#include "shared/segment/segment.hpp"
 
 #include <gtest/gtest.h>
 
-namespace worker {
+namespace shared {
 namespace {
 
-using namespace shared;
 using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
@@ -143,21 +143,122 @@ TEST(Learn, TheOwnersDecisionIsNotUndoneByAnAnswer)
 
 TEST(Learn, QuotaOfBothWindowsAndCredits)
 {
-    AccountRouting routing = ready();
+    AccountRecord record;
+    AccountRouting& routing = record.routing;
+    routing = ready();
     QuotaUpdate update;
     update.add({18000, UsedShare::from_fraction(0.25), kNow.plus(hours(1))});
     update.add({604800, UsedShare::from_fraction(0.5), kNow.plus(hours(50))});
     update.has_credits = true;
-    learn_quota(routing, update, EvidenceSource::header, kNow);
+    learn_quota(record, update, EvidenceSource::header, 0, kNow);
     EXPECT_EQ(routing.short_window.used.basis_points, 2500);
     EXPECT_EQ(routing.long_window.used.basis_points, 5000);
     EXPECT_EQ(routing.has_credits, 1);
     update = {};
     update.has_credits = false;
-    learn_quota(routing, update, EvidenceSource::header, kNow.plus(seconds(1)));
+    learn_quota(record, update, EvidenceSource::header, 0, kNow.plus(seconds(1)));
     EXPECT_EQ(routing.has_credits, 0) << "credits can also end";
     EXPECT_EQ(routing.long_window.used.basis_points, 5000) << "absent is not zero";
 }
 
+TEST(Learn, EvidenceTeachesTokensPerPercent)
+{
+    AccountRecord record;
+    record.routing = ready();
+    QuotaUpdate update;
+    update.add({18000, UsedShare::from_fraction(0.10), kNow.plus(hours(4))});
+    learn_quota(record, update, EvidenceSource::header, 1000, kNow);
+    update.windows[0].used = UsedShare::from_fraction(0.14);
+    learn_quota(record, update, EvidenceSource::stream, 9000, kNow.plus(minutes(30)));
+    EXPECT_DOUBLE_EQ(record.short_learning.tokens_per_percent, 2000);
+    EXPECT_DOUBLE_EQ(record.short_learning.percent_per_hour, 8);
+    EXPECT_EQ(record.long_learning.samples, 0U);
+}
+
+class LearnPoll : public testing::Test {
+protected:
+    void used_up_by_error(bool used_up)
+    {
+        Verdict limit = verdict(Outcome::rate_limited, kNow.plus(hours(3)));
+        limit.used_up = used_up;
+        segment_->accounts[0].with_lock([&](AccountRecord& record) {
+            record.routing = ready();
+            learn_verdict(record.routing, limit, kNow);
+        });
+    }
+
+    AccountStatus status(UnixMillis now)
+    {
+        return segment_->accounts[0].with_lock(
+            [now](AccountRecord& record) { return account_status(record.routing, 0, now); });
+    }
+
+    static QuotaUpdate used(double share)
+    {
+        QuotaUpdate update;
+        update.add({18000, UsedShare::from_fraction(share), kNow.plus(hours(3))});
+        return update;
+    }
+
+    SegmentMapping mapping_{std::move(*SegmentMapping::create(kNow))};
+    Segment* segment_ = &*mapping_;
+};
+
+TEST_F(LearnPoll, EndsAUsedUpVerdictThatIsNoLongerTrue)
+{
+    used_up_by_error(true);
+    EXPECT_EQ(status(kNow).condition, AccountCondition::exhausted);
+    learn_poll(*segment_, {0}, used(0.03), kNow.plus(minutes(5)));
+    const AccountStatus after = status(kNow.plus(minutes(5)));
+    EXPECT_EQ(after.condition, AccountCondition::ready);
+    EXPECT_EQ(after.since, kNow.plus(minutes(5)));
+    EXPECT_EQ(after.source, EvidenceSource::poll);
+}
+
+TEST_F(LearnPoll, LeavesAVerdictThatItConfirms)
+{
+    used_up_by_error(true);
+    learn_poll(*segment_, {0}, used(1.0), kNow.plus(minutes(5)));
+    EXPECT_EQ(status(kNow.plus(minutes(5))).condition, AccountCondition::exhausted);
+    learn_poll(*segment_, {0}, {}, kNow.plus(minutes(6)));
+    EXPECT_EQ(status(kNow.plus(minutes(6))).condition, AccountCondition::exhausted)
+        << "absent is not room";
+}
+
+TEST_F(LearnPoll, SaysNothingAboutALimitOfTheMoment)
+{
+    used_up_by_error(false);
+    learn_poll(*segment_, {0}, used(0.03), kNow.plus(minutes(5)));
+    EXPECT_EQ(status(kNow.plus(minutes(5))).condition, AccountCondition::cooling);
+}
+
+TEST_F(LearnPoll, AnAnswersQuotaDoesNotEndIt)
+{
+    used_up_by_error(true);
+    learn_quota(*segment_, {0}, used(0.99), EvidenceSource::stream, kNow.plus(seconds(1)));
+    EXPECT_EQ(status(kNow.plus(seconds(1))).condition, AccountCondition::exhausted);
+}
+
+TEST_F(LearnPoll, ClearForgetsEverythingButADeadLoginAndTheOwnersOwnWord)
+{
+    for (const AccountState state :
+         {AccountState::ready,
+          AccountState::failing,
+          AccountState::needs_login,
+          AccountState::disabled}) {
+        AccountRecord record;
+        record.routing = ready();
+        learn_quota(record, used(1.0), EvidenceSource::poll, 0, kNow);
+        learn_verdict(record.routing, verdict(Outcome::rate_limited, kNow.plus(hours(1))), kNow);
+        add_penalty(record.routing, 500, kNow);
+        record.routing.state = state;
+        forget_evidence(record, kNow);
+        const bool stays = state == AccountState::needs_login || state == AccountState::disabled;
+        EXPECT_EQ(condition(record.routing, kNow) == AccountCondition::ready, !stays);
+        EXPECT_EQ(penalty_now(record.routing, kNow), 0U);
+        EXPECT_FALSE(used_now(record.routing.short_window, kNow).is_known());
+    }
+}
+
 } // namespace
-} // namespace worker
+} // namespace shared

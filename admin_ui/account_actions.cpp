@@ -1,0 +1,194 @@
+#include "admin_ui/account_actions.hpp"
+
+#include <algorithm>
+
+namespace admin_ui {
+namespace {
+
+using shared::AccountAction;
+using shared::ActionResult;
+
+constexpr std::string_view kPrefix = "/admin/accounts/";
+
+struct Named {
+    AccountAction action;
+    std::string_view name;
+};
+
+constexpr std::array<Named, 6> kActions{
+    {{AccountAction::enable, "enable"},
+     {AccountAction::disable, "disable"},
+     {AccountAction::clear, "clear"},
+     {AccountAction::refresh, "refresh"},
+     {AccountAction::test, "test"},
+     {AccountAction::options, "options"}}};
+
+constexpr std::array<ActionButton, 5> kButtons{
+    {{AccountAction::enable, "Enable", "Put it back into service"},
+     {AccountAction::disable, "Disable", "Take it out of service; lasts until you enable it"},
+     {AccountAction::clear, "Clear", "Forget why it cools, fails or is used up"},
+     {AccountAction::refresh, "Refresh token", "Renew its access token now"},
+     {AccountAction::test, "Test", "Make one tiny real request and learn from the answer"}}};
+
+int hex_digit(char c) noexcept
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+std::string unescaped(std::string_view text)
+{
+    std::string out;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const bool escape = text[at] == '%' && at + 2 < text.size() &&
+                            hex_digit(text[at + 1]) >= 0 && hex_digit(text[at + 2]) >= 0;
+        if (!escape) {
+            out += text[at];
+            continue;
+        }
+        out += static_cast<char>(hex_digit(text[at + 1]) * 16 + hex_digit(text[at + 2]));
+        at += 2;
+    }
+    return out;
+}
+
+std::string escaped(std::string_view text)
+{
+    constexpr std::string_view kDigits = "0123456789ABCDEF";
+    std::string out;
+    for (const char c : text) {
+        const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                           (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.' || c == '~';
+        if (plain) {
+            out += c;
+            continue;
+        }
+        const auto byte = static_cast<unsigned char>(c);
+        out += '%';
+        out += kDigits[byte >> 4U];
+        out += kDigits[byte & 15U];
+    }
+    return out;
+}
+
+/// What the vendor answered to a test; 0 = nothing.
+unsigned upstream_status(const shared::Message& answer) noexcept
+{
+    return static_cast<unsigned>(answer.value >> 32U);
+}
+
+ActionWords failure_of(const shared::Message& answer)
+{
+    switch (answer.action) {
+    case AccountAction::test: {
+        const unsigned status = upstream_status(answer);
+        if (status == 0) return {502, "The vendor could not be reached; the log says why."};
+        return {
+            502,
+            "The vendor answered the test with " + std::to_string(status) +
+                "; what it means for the account is in its state."};
+    }
+    case AccountAction::refresh:
+        return {502, "The token could not be renewed; the account's state and the log say why."};
+    default:
+        return {500, "It could not be saved, so nothing was changed; the log says why."};
+    }
+}
+
+} // namespace
+
+std::optional<ActionPath> parse_action_path(std::string_view path)
+{
+    if (!path.starts_with(kPrefix)) return std::nullopt;
+    path.remove_prefix(kPrefix.size());
+    const std::size_t slash = path.find('/');
+    if (slash == 0 || slash == std::string_view::npos) return std::nullopt;
+    const std::string_view name = path.substr(slash + 1);
+    for (const Named& each : kActions) {
+        if (each.name == name) return ActionPath{unescaped(path.substr(0, slash)), each.action};
+    }
+    return std::nullopt;
+}
+
+std::string action_path(std::string_view account, AccountAction action)
+{
+    return std::string(kPrefix) + escaped(account) + "/" + std::string(to_string(action));
+}
+
+std::string_view to_string(AccountAction action) noexcept
+{
+    for (const Named& each : kActions)
+        if (each.action == action) return each.name;
+    return "none";
+}
+
+std::string_view to_string(ActionResult result) noexcept
+{
+    switch (result) {
+    case ActionResult::done:
+        return "done";
+    case ActionResult::failed:
+        return "failed";
+    case ActionResult::no_account:
+        return "no_account";
+    case ActionResult::refused:
+        return "refused";
+    case ActionResult::unavailable:
+        return "unavailable";
+    }
+    return "unknown";
+}
+
+const std::array<ActionButton, 5>& action_buttons() noexcept
+{
+    return kButtons;
+}
+
+ActionWords words_of(const shared::Message& answer)
+{
+    switch (answer.result) {
+    case ActionResult::done:
+        if (answer.action == AccountAction::test) return {200, "The vendor served the test."};
+        return {200, "Done."};
+    case ActionResult::failed:
+        return failure_of(answer);
+    case ActionResult::no_account:
+        return {404, "There is no such account any more."};
+    case ActionResult::refused:
+        return {409, "That makes no sense for this account as it is."};
+    case ActionResult::unavailable:
+        break;
+    }
+    return {
+        503,
+        "The process that looks after accounts does not run; look at the log, then try again."};
+}
+
+bool leave_wish(shared::Segment& segment, const Question& question, std::uint64_t request)
+{
+    shared::OwnerWish wish;
+    wish.request = request;
+    wish.account = static_cast<std::uint16_t>(question.message.value);
+    wish.options.assign(question.options);
+    return segment.owner_wish.with_lock([&wish](shared::OwnerWish& place) {
+        if (place.request != 0) return false;
+        place = wish;
+        return true;
+    });
+}
+
+void clear_wishes(shared::Segment& segment)
+{
+    segment.owner_wish.with_lock([](shared::OwnerWish& place) { place = {}; });
+}
+
+void withdraw_wish(shared::Segment& segment, std::uint64_t request)
+{
+    segment.owner_wish.with_lock([request](shared::OwnerWish& place) {
+        if (place.request == request) place = {};
+    });
+}
+
+} // namespace admin_ui

@@ -1,0 +1,32 @@
+/// Puts an owner's options into an account's record.
+#pragma once
+
+#include "shared/providers/account_options.hpp"
+#include "shared/providers/provider.hpp"
+#include "shared/segment/layout.hpp"
+
+namespace refresher {
+
+/// What holds for an account: the owner's actions first, then its file.
+struct EffectiveOptions {
+    shared::AccountOptions options;
+    bool disabled = false;
+    bool by_owner = false; ///< `disabled` was said by an action, not by the file
+};
+
+[[nodiscard]] EffectiveOptions
+effective_options(const shared::AccountOptions& owner, const shared::Credential& file);
+
+/// The texts; they belong to the identity that is about to be published.
+void put_options(const shared::AccountOptions& options, shared::AccountIdentity& identity) noexcept;
+
+/// The numbers, which picking looks at. Unsaid = the default.
+void put_options(const shared::AccountOptions& options, shared::AccountRouting& routing) noexcept;
+
+/// Takes an account out of service, or back if only that kept it out.
+void put_disabled(
+    const EffectiveOptions& options,
+    shared::AccountRouting& routing,
+    shared::UnixMillis now) noexcept;
+
+} // namespace refresher

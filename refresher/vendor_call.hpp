@@ -1,0 +1,29 @@
+/// One call of the refresher's own to a vendor, and what of its answer needs no vendor to be understood.
+#pragma once
+
+#include "shared/http/base_url.hpp"
+#include "shared/net/http_client.hpp"
+#include "shared/providers/provider.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <optional>
+
+namespace refresher {
+
+/// Makes the call. Problem: no whole answer in time.
+[[nodiscard]] boost::asio::awaitable<shared::Result<shared::CallReply>> call_vendor(
+    shared::net::HttpClient& client,
+    const shared::http::BaseUrl& base,
+    const shared::UpstreamCall& call,
+    std::chrono::milliseconds deadline);
+
+/// The answer's head as providers read it. Its views point into `reply`.
+[[nodiscard]] shared::http::ResponseHead head_of(const shared::CallReply& reply);
+
+/// How long its Retry-After asks to wait; nothing if it has none, or none that makes sense.
+[[nodiscard]] std::optional<std::chrono::milliseconds>
+retry_after(const shared::CallReply& reply, shared::UnixMillis now);
+
+} // namespace refresher
