@@ -16,6 +16,8 @@
 
 #include <csignal>
 
+#include <fcntl.h>
+
 namespace admin_ui {
 namespace {
 
@@ -68,6 +70,7 @@ int serve(
     signals.async_wait([&loop](const boost::system::error_code& error, int) {
         if (!error) loop.stop();
     });
+    if (fcntl(shared::kOwnerListenFd, F_GETFD) >= 0) server.listen_also(shared::kOwnerListenFd);
     server.start();
     send(MessageType::ready);
     loop.run();

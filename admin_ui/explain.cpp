@@ -148,7 +148,7 @@ std::string choice_text(const ExplainContext& context)
                                            : fmt::format("{} accounts", decision.candidates_total));
     }
     const std::string name = name_of(context, choice->account);
-    if (decision.pin == PinFate::kept) return name + ", which the conversation belongs to";
+    if (choice->account == decision.pinned) return name + ", which the conversation belongs to";
     const auto able = std::count_if(
         candidates.begin(), candidates.end(), [](const auto& c) { return could_serve(c.reason); });
     std::string why = by_strategy(context, *choice);
@@ -177,11 +177,14 @@ std::string pin_text(const ExplainContext& context)
     case PinFate::moved:
         break;
     }
-    std::string why = "cannot serve";
+    std::string why = "it cannot serve";
     for (const DecisionCandidate& candidate : noted(decision)) {
         if (candidate.account == decision.pinned) why = reason_text(context, candidate);
     }
-    return "the conversation leaves " + pinned + " and its prompt cache: " + why;
+    for (std::size_t i = 0; i < decision.attempts_noted(); ++i) {
+        if (decision.attempts[i].account == decision.pinned) why = "its try failed";
+    }
+    return "away from " + pinned + " and its prompt cache: " + why;
 }
 
 std::string wait_text(const Decision& decision)

@@ -88,6 +88,8 @@ std::string_view word(DecisionEnding ending)
         return "body_too_large";
     case DecisionEnding::bad_request:
         return "bad_request";
+    case DecisionEnding::start_over:
+        return "start_over";
     case DecisionEnding::upgrade_refused:
         return "upgrade_refused";
     }

@@ -98,6 +98,8 @@ std::string refused_text(const ExplainContext& context)
         return "its body is larger than this pool allows (max_body_bytes)";
     case DecisionEnding::bad_request:
         return "its body is malformed";
+    case DecisionEnding::start_over:
+        return "another account can serve, so the client was asked to open a new WebSocket";
     case DecisionEnding::upgrade_refused:
         return "only HTTP can be served now, so the WebSocket was refused; the CLI goes on over "
                "HTTP";

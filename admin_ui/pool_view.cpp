@@ -3,7 +3,6 @@
 #include "shared/segment/pin_table.hpp"
 
 #include <algorithm>
-#include <ctime>
 
 namespace admin_ui {
 namespace {
@@ -195,17 +194,6 @@ Verdict verdict(const PoolView& pool)
     if (earliest.is_set())
         sentence += " The first is back " + relative_time(earliest, pool.now) + '.';
     return {"exhausted", sentence};
-}
-
-std::string iso_time(UnixMillis at)
-{
-    if (!at.is_set()) return {};
-    const std::time_t seconds = at.value / 1000;
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
-    std::array<char, 32> text{};
-    const std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-    return {text.data(), size};
 }
 
 std::string duration_text(std::int64_t seconds)

@@ -1,6 +1,7 @@
 /// One look at the whole pool, as plain values: what pages, JSON and metrics are made from.
 #pragma once
 
+#include "shared/base/time_text.hpp"
 #include "shared/segment/account_table.hpp"
 #include "shared/segment/layout.hpp"
 
@@ -109,8 +110,7 @@ struct Verdict {
 
 [[nodiscard]] Verdict verdict(const PoolView& pool);
 
-/// "2026-11-22T10:00:00Z"; empty if unset.
-[[nodiscard]] std::string iso_time(shared::UnixMillis at);
+using shared::iso_time;
 /// "in 2 h 5 min", "3 min ago", "never".
 [[nodiscard]] std::string relative_time(shared::UnixMillis at, shared::UnixMillis now);
 /// "1 d 4 h", "12 min", "8 s"

@@ -1,5 +1,6 @@
 #include "admin_ui/routes.hpp"
 
+#include "admin_ui/accounts_text.hpp"
 #include "admin_ui/metrics.hpp"
 #include "admin_ui/pages.hpp"
 #include "admin_ui/views.hpp"
@@ -124,6 +125,7 @@ constexpr std::array kPages{
     Rule{"/metrics"},
     Rule{"/favicon.ico"},
     Rule{"/admin/accounts"},
+    Rule{"/admin/events"},
     Rule{"/admin/requests"},
     Rule{"/admin/reload", true}};
 
@@ -181,6 +183,7 @@ Routes::page(const PageRequest& request, shared::UnixMillis now, std::int64_t mo
         return response(200, kHtml, shared_page(settings_.friend_name, settings_.friend_tagline));
     }
     if (request.path == "/admin/requests") return requests(request);
+    if (request.path == "/admin/events") return events(request);
     if (request.path == "/admin/why" || request.path == "/status/why") return why(request, now);
     PoolView pool = observe(segment_, now, monotonic_us);
     if (request.path == "/metrics") return response(200, kMetricsContentType, metrics_text(pool));
@@ -194,6 +197,8 @@ Routes::page(const PageRequest& request, shared::UnixMillis now, std::int64_t mo
     } else {
         shared::log::warn("event=history_unreadable {}", models.error().text());
     }
+    if (request.path == "/admin/accounts" && wants_text(request))
+        return response(200, kText, accounts_text(pool));
     if (request.path == "/admin/accounts") return response(200, kJson, accounts_json(pool));
     return status(request, std::move(pool));
 }
@@ -232,6 +237,35 @@ PageResponse Routes::requests(const PageRequest& request)
     const auto recent = usage_.recent_requests(std::min(limit, kRequestEntriesMax));
     if (!recent.has_value()) return error_response(request, 503, recent.error().text());
     return response(200, kJson, requests_json(*recent));
+}
+
+PageResponse Routes::events(const PageRequest& request)
+{
+    EventCursor cursor;
+    const std::string_view format = parameter(request.query, "format");
+    if (format == "text") cursor.form = EventForm::text;
+    if (format == "json") cursor.form = EventForm::json;
+    const std::string_view since = parameter(request.query, "since");
+    cursor.after =
+        event_id(segment_, request.last_event_id.empty() ? since : request.last_event_id);
+    cursor.follows = cursor.form == EventForm::sse || parameter(request.query, "follow") == "1";
+    constexpr std::array kTypes{"text/event-stream", kText, "application/x-ndjson"};
+    PageResponse made = response(200, kTypes[static_cast<std::size_t>(cursor.form)], "");
+    made.events = cursor;
+    return made;
+}
+
+std::string Routes::more_events(EventCursor& cursor)
+{
+    return next_events(segment_, cursor);
+}
+
+bool Routes::workers_drain() const noexcept
+{
+    return std::any_of(
+        segment_.workers.begin(), segment_.workers.end(), [](const shared::WorkerSlot& slot) {
+            return slot.state.load(std::memory_order_relaxed) == shared::SlotState::draining;
+        });
 }
 
 PageResponse Routes::why(const PageRequest& request, shared::UnixMillis now)

@@ -3,6 +3,7 @@
 /// Requests come only from our own workers, whose route table has already decided who may ask what.
 #pragma once
 
+#include "admin_ui/event_view.hpp"
 #include "admin_ui/pool_view.hpp"
 #include "admin_ui/usage_query.hpp"
 #include "shared/http/head.hpp"
@@ -10,6 +11,7 @@
 #include "shared/segment/layout.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +28,7 @@ struct PageRequest {
     std::string origin;        ///< Origin header
     std::string fetch_site;    ///< Sec-Fetch-Site header
     std::string if_none_match; ///< If-None-Match header
+    std::string last_event_id; ///< Last-Event-ID header
 };
 
 struct PageResponse {
@@ -33,6 +36,8 @@ struct PageResponse {
     std::vector<shared::http::Header> headers; ///< Content-Type and the safety headers included
     std::string body;
     bool reload = false; ///< the answer is not this: reload first, then ask reload_response()
+    std::optional<EventCursor>
+        events; ///< the body never ends by itself: more_events() again and again
 };
 
 /// What the routes need to know of the configuration.
@@ -59,11 +64,18 @@ public:
     /// The same when it did not answer in time.
     [[nodiscard]] static PageResponse reload_failed(const PageRequest& request);
 
+    /// What is new for the reader of an answer with `events`; may be empty.
+    [[nodiscard]] std::string more_events(EventCursor& cursor);
+
+    /// Whether a worker waits for its connections to end: it is being replaced, or the pool stops.
+    [[nodiscard]] bool workers_drain() const noexcept;
+
 private:
     [[nodiscard]] PageResponse
     page(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us);
     [[nodiscard]] PageResponse status(const PageRequest& request, PoolView pool);
     [[nodiscard]] PageResponse requests(const PageRequest& request);
+    [[nodiscard]] PageResponse events(const PageRequest& request);
     [[nodiscard]] PageResponse why(const PageRequest& request, shared::UnixMillis now);
 
     shared::Segment& segment_;

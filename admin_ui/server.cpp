@@ -11,6 +11,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
@@ -19,9 +20,11 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include <memory>
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -38,6 +41,9 @@ constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 constexpr std::uint32_t kHeadBytesMax = 80 * 1024;
 constexpr std::chrono::seconds kIdleTimeout{75};
 constexpr std::chrono::milliseconds kAcceptPause{100};
+/// How often is looked for new events, and how often a silent stream shows that it lives.
+constexpr std::chrono::milliseconds kEventsEvery{250};
+constexpr std::chrono::seconds kSignOfLifeEvery{15};
 
 /// Whether the peer is a process of our own user (or root).
 bool is_own_user(int fd)
@@ -62,6 +68,7 @@ PageRequest to_page_request(const http::request<http::string_body>& message)
     request.origin = field(http::field::origin);
     request.fetch_site = std::string(message["Sec-Fetch-Site"]);
     request.if_none_match = field(http::field::if_none_match);
+    request.last_event_id = std::string(message["Last-Event-ID"]);
     return request;
 }
 
@@ -93,6 +100,99 @@ asio::awaitable<bool> write_response(Stream& stream, PageResponse page, bool hea
     co_return !error && keep_alive;
 }
 
+/// Notices that the client left, also while nothing is sent. Two owners: the coroutine that sends and the handler that
+/// waits for the socket.
+struct Departure {
+    explicit Departure(const asio::any_io_executor& executor) : timer(executor) {}
+
+    asio::steady_timer timer; ///< cancelled when the client leaves
+    bool left = false;
+};
+
+void watch_departure(Stream& stream, const std::shared_ptr<Departure>& departure)
+{
+    stream.socket().async_wait(
+        asio::local::stream_protocol::socket::wait_read, [departure](const error_code& error) {
+            if (error == asio::error::operation_aborted) return;
+            // Nobody has anything to say after this request: whatever comes is the end.
+            departure->left = true;
+            departure->timer.cancel();
+        });
+}
+
+/// Where one stream of events gets its text from, and when it has to end.
+class EventReader {
+public:
+    EventReader(Routes& routes, EventCursor cursor, bool from_workers)
+        : routes_(routes), cursor_(cursor), from_workers_(from_workers)
+    {}
+
+    [[nodiscard]] std::string next() { return routes_.more_events(cursor_); }
+
+    [[nodiscard]] std::string_view sign_of_life() const noexcept
+    {
+        return cursor_.form == EventForm::sse ? std::string_view(": \n\n") : std::string_view();
+    }
+
+    /// A stream would keep a worker from draining; its reader comes back through the next one.
+    [[nodiscard]] bool ends() const noexcept
+    {
+        return !cursor_.follows || (from_workers_ && routes_.workers_drain());
+    }
+
+private:
+    Routes& routes_;
+    EventCursor cursor_;
+    bool from_workers_;
+};
+
+asio::awaitable<bool> write_text(Stream& stream, std::string text)
+{
+    stream.expires_after(kIdleTimeout);
+    const auto [error, size] = co_await asio::async_write(stream, asio::buffer(text), kNoThrow);
+    stream.expires_never();
+    co_return !error;
+}
+
+std::string chunk_of(std::string_view text)
+{
+    return fmt::format("{:x}\r\n{}\r\n", text.size(), text);
+}
+
+/// Sends events as they come until the client leaves or the reader ends; then the connection is done with.
+asio::awaitable<void> write_events(Stream& stream, const PageResponse& page, EventReader& reader)
+{
+    std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n";
+    for (const shared::http::Header& header : page.headers)
+        head += header.name + ": " + header.value + "\r\n";
+    head += "\r\n";
+    const auto departure = std::make_shared<Departure>(stream.get_executor());
+    watch_departure(stream, departure);
+    bool open = co_await write_text(stream, std::move(head));
+    auto silent_since = std::chrono::steady_clock::now();
+    while (open && !departure->left) {
+        std::string text = reader.next();
+        const bool more = !text.empty();
+        const auto now = std::chrono::steady_clock::now();
+        if (!more && now - silent_since >= kSignOfLifeEvery) text = reader.sign_of_life();
+        if (!text.empty()) {
+            silent_since = now;
+            std::string chunk = chunk_of(text);
+            open = co_await write_text(stream, std::move(chunk));
+        }
+        if (more) continue;
+        if (reader.ends()) {
+            std::string end = "0\r\n\r\n";
+            open = co_await write_text(stream, std::move(end));
+            break;
+        }
+        departure->timer.expires_after(kEventsEvery);
+        co_await departure->timer.async_wait(kNoThrow);
+    }
+    error_code ignored;
+    stream.socket().cancel(ignored);
+}
+
 } // namespace
 
 Server::Server(
@@ -108,16 +208,23 @@ Server::Server(
       reload_deadline_(reload_deadline)
 {}
 
-void Server::start()
+void Server::listen_also(int fd)
 {
-    asio::co_spawn(loop_, accept_all(), asio::detached);
+    owners_acceptor_.emplace(loop_, asio::local::stream_protocol(), fd);
 }
 
-asio::awaitable<void> Server::accept_all()
+void Server::start()
+{
+    asio::co_spawn(loop_, accept_all(acceptor_, true), asio::detached);
+    if (owners_acceptor_)
+        asio::co_spawn(loop_, accept_all(*owners_acceptor_, false), asio::detached);
+}
+
+asio::awaitable<void> Server::accept_all(Acceptor& acceptor, bool from_workers)
 {
     asio::steady_timer pause(loop_);
     for (;;) {
-        auto [error, socket] = co_await acceptor_.async_accept(kNoThrow);
+        auto [error, socket] = co_await acceptor.async_accept(kNoThrow);
         if (error == asio::error::operation_aborted) co_return;
         if (error) {
             shared::log::warn("event=accept_failed reason=\"{}\"", error.message());
@@ -134,7 +241,7 @@ asio::awaitable<void> Server::accept_all()
             continue;
         }
         ++sessions_;
-        asio::co_spawn(loop_, session(std::move(socket)), [this](const std::exception_ptr& thrown) {
+        const auto ended = [this](const std::exception_ptr& thrown) {
             --sessions_;
             if (!thrown) return;
             try {
@@ -142,11 +249,12 @@ asio::awaitable<void> Server::accept_all()
             } catch (const std::exception& e) {
                 shared::log::error("event=session_failed reason=\"{}\"", e.what());
             }
-        });
+        };
+        asio::co_spawn(loop_, session(std::move(socket), from_workers), ended);
     }
 }
 
-asio::awaitable<void> Server::session(Socket socket)
+asio::awaitable<void> Server::session(Socket socket, bool from_workers)
 {
     Stream stream(std::move(socket));
     beast::flat_buffer buffer;
@@ -172,6 +280,15 @@ asio::awaitable<void> Server::session(Socket socket)
         const bool keep_alive = parser.get().keep_alive();
         stream.expires_never();
         PageResponse page = co_await answer(request);
+        if (page.events && event_streams_ >= kEventStreamsMax)
+            page = error_response(request, 503, "Too many read the events already.");
+        if (page.events && request.method == "GET") {
+            ++event_streams_;
+            EventReader reader(routes_, *page.events, from_workers);
+            co_await write_events(stream, page, reader);
+            --event_streams_;
+            co_return;
+        }
         go_on =
             co_await write_response(stream, std::move(page), request.method == "HEAD", keep_alive);
     }

@@ -1,5 +1,5 @@
-/// HTTP/1.1 over the inherited Unix socket: reads requests, asks Routes, writes answers. Only processes of our own
-/// user may connect.
+/// HTTP/1.1 over the inherited Unix sockets: reads requests, asks Routes, writes answers. Only processes of our own
+/// user may connect: workers to the one, the owner's commands to the other (control.sock).
 #pragma once
 
 #include "admin_ui/routes.hpp"
@@ -20,6 +20,8 @@ namespace admin_ui {
 
 /// Connections open at a time; one more is closed at once.
 inline constexpr std::size_t kSessionsMax = 256;
+/// Of them, those that read events as they come; one more is refused with 503.
+inline constexpr std::size_t kEventStreamsMax = 32;
 /// Nothing that is asked here has a body worth the name.
 inline constexpr std::size_t kRequestBodyMax = 64 * 1024;
 
@@ -33,6 +35,9 @@ public:
         Routes& routes,
         std::function<void()> ask_for_reload,
         std::chrono::milliseconds reload_deadline = std::chrono::seconds(30));
+
+    /// Serves a second listening socket as well, on which the owner's own commands come. Takes ownership.
+    void listen_also(int fd);
 
     void start();
 
@@ -50,18 +55,22 @@ private:
         std::optional<std::uint64_t> broken_files;
     };
 
-    [[nodiscard]] boost::asio::awaitable<void> accept_all();
-    [[nodiscard]] boost::asio::awaitable<void> session(Socket socket);
+    using Acceptor = boost::asio::local::stream_protocol::acceptor;
+
+    [[nodiscard]] boost::asio::awaitable<void> accept_all(Acceptor& acceptor, bool from_workers);
+    [[nodiscard]] boost::asio::awaitable<void> session(Socket socket, bool from_workers);
     [[nodiscard]] boost::asio::awaitable<PageResponse> answer(const PageRequest& request);
     [[nodiscard]] boost::asio::awaitable<PageResponse> reload(const PageRequest& request);
 
     boost::asio::io_context& loop_;
-    boost::asio::local::stream_protocol::acceptor acceptor_;
+    Acceptor acceptor_;
+    std::optional<Acceptor> owners_acceptor_;
     Routes& routes_;
     std::function<void()> ask_for_reload_;
     std::chrono::milliseconds reload_deadline_;
     std::list<ReloadWaiter*> waiters_;
     std::size_t sessions_ = 0;
+    std::size_t event_streams_ = 0;
 };
 
 } // namespace admin_ui

@@ -1,6 +1,7 @@
 #include "admin_ui/why_view.hpp"
 
 #include "admin_ui/views.hpp"
+#include "shared/selection/strategy.hpp"
 
 #include <algorithm>
 #include <vector>
@@ -90,7 +91,7 @@ WhyAnswer explain_request(
         return account_name(segment, account);
     };
     names.provider = provider_name(registry, found->decision.provider);
-    names.strategy = "balanced";
+    names.strategy = shared::to_string(static_cast<shared::Strategy>(found->decision.strategy));
     answer.text = explain(*found, names, now);
     answer.json = explain_json(*found, names, now);
     return answer;

@@ -2,6 +2,9 @@
 #pragma GCC diagnostic ignored "-Wnull-dereference"
 #include "refresher/refresher.hpp"
 
+#include "refresher/account_settings.hpp"
+#include "refresher/event_desk.hpp"
+#include "refresher/owner_actions.hpp"
 #include "refresher/project_finder.hpp"
 #include "refresher/quota_poll.hpp"
 #include "refresher/refresh_engine.hpp"
@@ -148,6 +151,9 @@ public:
               roster_,
               [this](shared::AccountSlot slot) { on_rejected(slot); },
               poll_timing(config)),
+          events_(loop_, segment, registry, config, client_),
+          settings_(config.db_path.parent_path() / "account_settings.json"),
+          actions_(loop_, registry, config, client_, segment, roster_, settings_, action_links()),
           channel_(loop_, shared::kControlFd),
           signals_(loop_, SIGTERM)
     {
@@ -167,7 +173,8 @@ public:
         });
         load();
         poller_.start();
-        send(MessageType::ready, 0);
+        events_.start();
+        send({}); // ready
         loop_.run();
         shared::log::info("event=stopped");
         return 0;
@@ -177,8 +184,15 @@ private:
     void on_message(const Message& message)
     {
         switch (message.type) {
-        case MessageType::reload:
-            send(MessageType::reloaded, load());
+        case MessageType::reload: {
+            Message answer = message;
+            answer.type = MessageType::reloaded;
+            answer.value = load();
+            send(answer);
+            break;
+        }
+        case MessageType::account_action:
+            perform(message);
             break;
         case MessageType::drain:
         case MessageType::stop:
@@ -192,10 +206,32 @@ private:
         }
     }
 
+    void perform(const Message& message)
+    {
+        actions_.perform(message, [this, message](const ActionEnd& end) {
+            Message answer = message;
+            answer.type = MessageType::account_action_done;
+            answer.result = end.result;
+            answer.value = message.value | (std::uint64_t{end.status} << 32U);
+            send(answer);
+        });
+    }
+
+    /// What owner actions said before; it beats the files.
+    void load_settings(shared::UnixMillis now)
+    {
+        if (const auto loaded = settings_.load(); !loaded.has_value()) {
+            shared::log::error("event=account_settings_unusable {}", loaded.error().text());
+            return;
+        }
+        roster_.replace_owner_options(settings_.all(), now);
+    }
+
     /// Returns the number of broken files.
     std::uint32_t load()
     {
         const shared::UnixMillis now = shared::now_unix();
+        load_settings(now);
         const RosterReport report =
             roster_.apply(shared::load_pool(registry_, config_.pool_dir), now);
         log_report(report, config_.pool_dir);
@@ -215,6 +251,17 @@ private:
         engine_.drain([this] { loop_.stop(); });
     }
 
+    OwnerActions::Links action_links()
+    {
+        OwnerActions::Links links;
+        links.refresh = [this](std::string_view account, RefreshEngine::Callback done) {
+            engine_.refresh_now(account, std::move(done));
+        };
+        links.on_rejected = [this](shared::AccountSlot slot) { on_rejected(slot); };
+        links.on_changed = [this] { poller_.look_again(); };
+        return links;
+    }
+
     /// A worker or a poll was told that an account's token is not accepted.
     void on_rejected(shared::AccountSlot slot)
     {
@@ -222,12 +269,9 @@ private:
         engine_.on_rejected(slot);
     }
 
-    void send(MessageType type, std::uint64_t value)
+    void send(Message message)
     {
-        Message message;
-        message.type = type;
         message.generation = arguments_.generation;
-        message.value = value;
         channel_.send(message);
     }
 
@@ -242,6 +286,9 @@ private:
     RefreshEngine engine_;
     boost::asio::steady_timer finish_timer_;
     QuotaPoller poller_;
+    EventDesk events_;
+    AccountSettings settings_;
+    OwnerActions actions_;
     shared::ControlChannel channel_;
     boost::asio::signal_set signals_;
 };

@@ -6,6 +6,7 @@
 #include "shared/base/log.hpp"
 #include "shared/providers/provider.hpp"
 #include "supervisor/check.hpp"
+#include "supervisor/control_command.hpp"
 #include "supervisor/demo.hpp"
 #include "supervisor/options.hpp"
 #include "supervisor/supervisor.hpp"
@@ -77,6 +78,19 @@ int demo(const Options& options)
     return supervisor::run_demo(demo_options);
 }
 
+/// The pool is found by its data folder, so the configuration must be the running pool's.
+int control(const Options& options)
+{
+    const shared::ProviderRegistry registry;
+    const shared::ConfigLoad load = shared::load_config(
+        registry, options.flags, environment(), std::filesystem::current_path(), cores());
+    for (const shared::Problem& problem : load.problems)
+        std::fprintf(stderr, "codex-pool: %s\n", problem.text().c_str());
+    if (!load.config) return supervisor::kControlRefused;
+    return supervisor::run_control(
+        options.control, load.config->db_path.parent_path(), std::cout, std::cerr);
+}
+
 int child(const Options& options)
 {
     if (options.role == "worker") return worker::run(options.child);
@@ -98,6 +112,8 @@ int dispatch(const Options& options)
     case Options::Command::version:
         std::puts("codex-pool " CODEX_POOL_VERSION);
         return 0;
+    case Options::Command::control:
+        return control(options);
     case Options::Command::child:
         return child(options);
     case Options::Command::help_or_error:

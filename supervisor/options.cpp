@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <array>
 #include <iostream>
 #include <optional>
 #include <string>
@@ -57,6 +58,42 @@ CommonFlags add_common(CLI::App& app, Values& values)
         app.add_flag("--debug,!--no-debug", values.debug, "Log every decision")};
 }
 
+/// `why`, `events` and `accounts`, which ask the running pool.
+void add_control(CLI::App& app, ControlCommand& command)
+{
+    using Kind = ControlCommand::Kind;
+    const auto add_json = [&command](CLI::App* to) {
+        to->add_flag("--json", command.json, "Print JSON");
+    };
+    auto* why = app.add_subcommand("why", "Tell why a request went where it went");
+    why->add_option("REQUEST_ID", command.subject, "Its X-Request-Id")->required();
+    why->callback([&command] { command.kind = Kind::why; });
+    add_json(why);
+    auto* events = app.add_subcommand("events", "Print what needed attention lately");
+    events->add_flag("-f,--follow", command.follow, "Go on with what comes");
+    events->callback([&command] { command.kind = Kind::events; });
+    add_json(events);
+    auto* accounts = app.add_subcommand("accounts", "Print the accounts, or do something to one");
+    accounts->require_subcommand(0, 1);
+    accounts->callback([&command] {
+        command.kind = command.action.empty() ? Kind::accounts : Kind::account_action;
+    });
+    add_json(accounts);
+    constexpr std::array<std::array<const char*, 2>, 5> kActions{
+        {{"enable", "Let it be picked again"},
+         {"disable", "Never pick it"},
+         {"clear", "Forget its cool-down, its failures and its penalty"},
+         {"refresh", "Renew its token now"},
+         {"test", "Make one tiny real request with it"}}};
+    for (const auto& [name, help] : kActions) {
+        auto* action = accounts->add_subcommand(name, help);
+        action->add_option("ID", command.subject, "The account, as `accounts` prints it")
+            ->required();
+        action->preparse_callback(
+            [&command, name = std::string(name)](std::size_t) { command.action = name; });
+    }
+}
+
 /// The demo brings its own accounts and data, so that nothing of it can touch the real ones.
 void forbid_in_demo(const CommonFlags& flags)
 {
@@ -80,10 +117,12 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     app.require_subcommand(0, 1);
     app.fallthrough();
     app.set_help_flag("-h,--help", "Show this help");
-    app.footer("Settings come from flags, then the environment, then config.toml; see "
-               "etc/config.example.toml.\nSignals to `run`: HUP re-reads the pool folder, TERM "
-               "finishes open "
-               "requests and stops.");
+    app.footer(
+        "Settings come from flags, then the environment, then config.toml; see "
+        "etc/config.example.toml.\nSignals to `run`: HUP re-reads the pool folder, TERM "
+        "finishes open "
+        "requests and stops.\n`why`, `events` and `accounts` ask the running pool; they exit "
+        "with 0 when it is done,\n1 when the pool says no, 3 when no pool answers.");
     Values values;
     const CommonFlags common = add_common(app, values);
     bool version = false;
@@ -91,6 +130,7 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     app.add_subcommand("run", "Serve (also without a command)");
     const auto* check = app.add_subcommand("check", "Validate configuration and credential files");
     const auto* demo = app.add_subcommand("demo", "Serve built-in fake accounts, to look around");
+    add_control(app, options.control);
     const auto* version_command = app.add_subcommand("version", "Print the version");
     auto* child = app.add_subcommand("child", "One process of the running tree")->group("");
     child->add_option("--role", options.role)
@@ -109,6 +149,9 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
         options.command = Command::check;
     else if (demo->parsed())
         options.command = Command::demo;
+    else if (
+        app.got_subcommand("why") || app.got_subcommand("events") || app.got_subcommand("accounts"))
+        options.command = Command::control;
     else if (child->parsed())
         options.command = Command::child;
     if (options.command == Command::demo) forbid_in_demo(common);

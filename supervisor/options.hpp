@@ -1,4 +1,4 @@
-/// The command line: `codex-pool [run|check|demo|version]` and their flags. CLI11 lives only in options.cpp.
+/// The command line: `codex-pool [run|check|demo|why|events|accounts|version]` and their flags. CLI11 lives only in options.cpp.
 ///
 /// The children of the supervisor are started as `codex-pool child --role … --slot … --generation … --listener …`,
 /// a subcommand that the help does not show.
@@ -6,6 +6,7 @@
 
 #include "shared/config/config.hpp"
 #include "shared/ipc/messages.hpp"
+#include "supervisor/control_command.hpp"
 
 #include <cstdint>
 #include <string>
@@ -18,12 +19,14 @@ struct Options {
         check,         ///< validate configuration and credential files, start nothing
         demo,          ///< the whole tree in front of built-in fake providers
         version,       ///< print the version, exit 0
+        control,       ///< ask the running pool: see `control`
         child,         ///< one role of the running tree: see `role` and `child`
         help_or_error, ///< help or a mistake was printed already: exit with `exit_code`
     };
 
     Command command = Command::run;
     shared::ConfigFlags flags;    ///< run, check; demo: listen only
+    ControlCommand control;       ///< control
     std::string role;             ///< child: "worker", "refresher" or "admin"
     shared::ChildArguments child; ///< child
     int exit_code = 0;            ///< help_or_error: 0 after help, 1 after a mistake

@@ -81,6 +81,8 @@ shared::Result<Child> ProcessTree::launch(std::size_t place_index, std::uint16_t
         request.descriptors.emplace_back(parts_.listeners.fd(place.number), shared::kListenFd);
     } else if (place.role == Role::admin) {
         request.descriptors.emplace_back(parts_.admin_fd, shared::kListenFd);
+        if (parts_.control_fd >= 0)
+            request.descriptors.emplace_back(parts_.control_fd, shared::kOwnerListenFd);
     }
     const auto pid = spawn(request);
     if (!pid) return pid.error();

@@ -26,7 +26,8 @@ struct TreeParts {
     int segment_fd;
     int config_fd; ///< the effective configuration, sealed
     Listeners& listeners;
-    int admin_fd; ///< the admin child's listening socket
+    int admin_fd;   ///< the admin child's listening socket
+    int control_fd; ///< control.sock, which it listens on too; -1 = there is none
     UsageWriter& writer;
     std::string program; ///< what to exec
 };

@@ -3,6 +3,7 @@
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
 #include "shared/segment/segment.hpp"
+#include "supervisor/control_socket.hpp"
 #include "supervisor/data_directories.hpp"
 #include "supervisor/data_folder.hpp"
 #include "supervisor/listeners.hpp"
@@ -31,6 +32,7 @@ struct Foundation {
     shared::SegmentMapping segment;
     Listeners listeners;
     UnixListener admin;
+    ControlSocket control;
     OwnedFd config_text;
     std::unique_ptr<UsageWriter> writer;
 };
@@ -47,6 +49,12 @@ Result<std::unique_ptr<Foundation>> build(shared::Config& config)
     config.listen = listeners->address();
     auto admin = open_unix_listener();
     if (!admin) return admin.error();
+    ControlSocket control;
+    if (auto made = ControlSocket::open(config.db_path.parent_path()); made.has_value())
+        control = std::move(*made);
+    else
+        shared::log::warn(
+            "event=no_control_socket owner commands do not work: {}", made.error().text());
     auto text = sealed_text(shared::to_toml(config));
     if (!text) return text.error();
     auto segment = shared::SegmentMapping::create(shared::now_unix());
@@ -59,6 +67,7 @@ Result<std::unique_ptr<Foundation>> build(shared::Config& config)
         std::move(*segment),
         std::move(*listeners),
         std::move(*admin),
+        std::move(control),
         std::move(*text),
         std::move(*writer)});
 }
@@ -97,6 +106,7 @@ int run(const shared::Config& given, const RunSettings& settings)
         base.config_text.get(),
         base.listeners,
         base.admin.socket.get(),
+        base.control.fd(),
         *base.writer,
         settings.program};
     SupervisorLoop supervisor(loop, config, parts, pins, settings.on_ready);

@@ -171,6 +171,7 @@ Task<bool> Exchange::refuse(PoolError::Kind kind, std::string message, shared::U
     error.now = shared::now_unix();
     shared::LocalReply reply = error_reply(error);
     const bool sent = co_await answer(std::move(reply));
+    note_refusal(kind, retry_at);
     record(sent ? shared::RequestOutcome::refused : shared::RequestOutcome::client_gone);
     co_return can_go_on();
 }
@@ -231,6 +232,8 @@ Task<bool> Exchange::answer_locally()
     const std::string_view body = decoded_body();
     shared::LocalReply reply = provider_->answer_locally(
         waiting_->route, head(), body, worker_.summary(provider_->id(), now), now);
+    begin_decision();
+    decision_.answered(shared::DecisionEnding::local);
     const bool sent = co_await answer(std::move(reply));
     record(sent ? shared::RequestOutcome::completed : shared::RequestOutcome::client_gone);
     co_return can_go_on();

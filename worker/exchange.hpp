@@ -145,6 +145,9 @@ private:
 
     // -- exchange_record.cpp -----------------------------------------------------------------------------
     void record(shared::RequestOutcome outcome);
+    /// Takes a decision record for this request; once.
+    void begin_decision();
+    void note_refusal(shared::PoolError::Kind kind, shared::UnixMillis retry_at);
 
     WorkerState& worker_;
     Session& session_;
@@ -159,6 +162,7 @@ private:
     std::unique_ptr<shared::http::StreamDecoder> decoder_;
     shared::http::BodyTracker tracker_;
     Timings timings_;
+    DecisionLog decision_;
     shared::UnixMillis started_;
     shared::PinKey pin_key_{};
     RequestId id_{};

@@ -57,6 +57,7 @@ Task<bool> Exchange::serve()
         co_return co_await refuse(
             PoolError::Kind::overloaded, "this pool runs as many requests as it can");
 
+    begin_decision();
     const shared::Config& config = worker_.config;
     waiting.retry.max_attempts = config.max_attempts;
     waiting.retry.started_at = started_;
@@ -84,6 +85,7 @@ Task<bool> Exchange::serve()
         if (attempts_ > 0) worker_.row().counters.retries.fetch_add(1, std::memory_order_relaxed);
         ++attempts_;
         waiting.tried.push_back(account_);
+        decision_.try_begins(account_);
 
         const UpstreamCall::End end = co_await call_upstream(selection);
         deadline_.clear();
@@ -111,13 +113,18 @@ Task<bool> Exchange::serve()
             learn_fault(attempt);
         }
 
+        const unsigned status = attempt == AttemptEnd::answered ? waiting.call->head().status : 0;
+        decision_.try_ended(worker_.segment, attempt, status, verdict);
         const shared::UnixMillis now = shared::now_unix();
         RetryDecision decision = decide(attempt, verdict, now, waiting.retry);
         if (attempt == AttemptEnd::answered && is_refusal(verdict)) {
             const Selection next = select();
             const bool nobody_left = decision == RetryDecision::give_up || !next.account.is_set();
             waiting.relays_refusal = nobody_left && !next.limited;
-            if (waiting.relays_refusal) decision = RetryDecision::relay;
+            if (waiting.relays_refusal) {
+                decision = RetryDecision::relay;
+                decision_.answered(shared::DecisionEnding::relayed_refusal);
+            }
         }
         if (decision == RetryDecision::relay) {
             if (waiting.call->head().status == 101) {
@@ -141,6 +148,7 @@ Task<bool> Exchange::serve()
                 learn(verdict);
             else
                 learn_fault(attempt);
+            decision_.stream_failed(worker_.segment, attempt, verdict);
             decision = decide(attempt, verdict, shared::now_unix(), waiting.retry);
         }
         shared::log::debug(
@@ -185,7 +193,8 @@ Selection Exchange::select()
     query.pinned = waiting.pinned;
     const Asking asking{query.provider, waiting.facts.model.view(), user_.view()};
     worker_.accounts.candidates(asking, worker_.candidates);
-    const Selection selection = select_account(query, worker_.candidates);
+    const Selection selection = select_account(query, worker_.candidates, worker_.notes);
+    decision_.selected(query, selection, worker_.candidates, worker_.notes, has_pin_key_);
     timings_.pick += shared::now_monotonic_us() - begun_at;
     if (shared::log::is_on(shared::log::Level::debug)) {
         shared::log::debug(
@@ -407,6 +416,7 @@ bool Exchange::http_could_serve()
 
 Task<bool> Exchange::refuse_upgrade()
 {
+    decision_.answered(shared::DecisionEnding::upgrade_refused);
     // 426 is the one status that sends Codex to HTTP at once.
     shared::LocalReply reply;
     reply.status = 426;

@@ -17,6 +17,32 @@ std::uint32_t clamped(std::int64_t value) noexcept
 
 } // namespace
 
+void Exchange::begin_decision()
+{
+    if (decision_.begun()) return;
+    decision_.begin(worker_.segment, worker_.slot, [this](shared::Decision& decision) {
+        decision.request_id = id_;
+        decision.started_at = started_;
+        decision.user = user_;
+        decision.model = waiting_->facts.model;
+        decision.path.assign(path_.view());
+        decision.provider = static_cast<std::uint8_t>(provider_->id());
+        decision.websocket = head().upgrades_to_websocket ? 1 : 0;
+        decision.replayable = waiting_->body.finished() ? 1 : 0;
+    });
+}
+
+void Exchange::note_refusal(shared::PoolError::Kind kind, shared::UnixMillis retry_at)
+{
+    using Kind = shared::PoolError::Kind;
+    // Strangers leave no record: they could wash away everybody else's.
+    const bool stranger =
+        kind == Kind::unauthorized || kind == Kind::forbidden || kind == Kind::not_found;
+    if (stranger || provider_ == nullptr) return;
+    begin_decision();
+    decision_.refused(kind, retry_at);
+}
+
 void Exchange::record(shared::RequestOutcome outcome)
 {
     if (std::exchange(recorded_, true)) return;
@@ -31,6 +57,8 @@ void Exchange::record(shared::RequestOutcome outcome)
     const std::int64_t total_us = now_us - timings_.begun;
     const std::int64_t head_us = timings_.answered == 0 ? 0 : timings_.answered - timings_.begun;
     const std::int64_t own_us = timings_.own(timings_.answered == 0 ? now_us : timings_.answered);
+    const shared::UnixMillis now = shared::now_unix();
+    decision_.ended(outcome, status_, clamped(total_us / 1000), clamped(head_us / 1000), now);
     shared::UsageEntry entry;
     if (running_) {
         shared::UsageEntry& row = running_->entry();
@@ -42,7 +70,7 @@ void Exchange::record(shared::RequestOutcome outcome)
         row.request_bytes = request_bytes_;
         row.response_bytes = response_bytes_;
         entry = row;
-        running_->finish(outcome, shared::now_unix());
+        running_->finish(outcome, now);
         running_.reset();
     }
     const bool loud = !quiet_;

@@ -55,7 +55,24 @@ void TunnelTurns::begin(const shared::RequestFacts& facts)
     auto row = shared::RunningRequest::begin(state_.segment, state_.slot, entry);
     if (row) row_.emplace(std::move(*row)); // else: too many run; this one is relayed uncounted
     if (row_) row_->assign(start_.first.account);
+    begin_decision(entry);
     state_.row().counters.requests.fetch_add(1, std::memory_order_relaxed);
+}
+
+void TunnelTurns::begin_decision(const shared::UsageEntry& entry)
+{
+    decision_ = {};
+    decision_.begin(state_.segment, state_.slot, [&](shared::Decision& decision) {
+        decision.request_id = entry.request_id;
+        decision.parent_id = start_.first.request_id;
+        decision.started_at = entry.started_at;
+        decision.user = entry.user;
+        decision.model = entry.model;
+        decision.path = entry.path;
+        decision.provider = entry.provider;
+        decision.websocket = 1;
+    });
+    decision_.try_begins(start_.first.account);
 }
 
 void TunnelTurns::upstream_payload(std::string_view bytes)
@@ -85,6 +102,10 @@ MessageFate TunnelTurns::upstream_message_end()
     note_usage();
     if (facts_.failure && !failed_before) {
         const MessageFate fate = after_failure(*facts_.failure, now);
+        decision_.turn_failed(state_.segment, *facts_.failure, facts_.generated);
+        if (fate == MessageFate::exhausted)
+            decision_.refused(shared::PoolError::Kind::exhausted, retry_at_);
+        if (fate == MessageFate::start_over) decision_.answered(shared::DecisionEnding::start_over);
         if (fate != MessageFate::relay)
             finish(RequestOutcome::refused, 429);
         else if (facts_.terminal)
@@ -162,8 +183,12 @@ void TunnelTurns::finish(RequestOutcome outcome, std::uint16_t status)
     shared::UsageEntry& entry = row_->entry();
     entry.status = status;
     entry.duration_ms = static_cast<std::uint32_t>((shared::now_monotonic_us() - begun_us_) / 1000);
+    if (outcome == RequestOutcome::completed && !facts_.failure)
+        decision_.try_ended(state_.segment, AttemptEnd::answered, status, shared::Verdict());
+    const UnixMillis now = shared::now_unix();
+    decision_.ended(outcome, status, entry.duration_ms, entry.first_byte_ms, now);
     log_turn(entry);
-    row_->finish(outcome, shared::now_unix());
+    row_->finish(outcome, now);
     row_.reset();
 }
 

@@ -46,6 +46,7 @@ public:
 private:
     void begin(const shared::RequestFacts& facts);
     void finish(shared::RequestOutcome outcome, std::uint16_t status);
+    void begin_decision(const shared::UsageEntry& entry);
     void note_usage();
     [[nodiscard]] MessageFate after_failure(const shared::Verdict& verdict, shared::UnixMillis now);
     [[nodiscard]] bool another_can_serve(shared::UnixMillis now);
@@ -57,6 +58,7 @@ private:
     shared::http::JsonPicker picker_;
     shared::ResponseFacts facts_;
     std::optional<shared::RunningRequest> row_;
+    DecisionLog decision_;
     std::optional<shared::PinKey> pin_;
     std::int64_t begun_us_ = 0;
     shared::UnixMillis retry_at_;

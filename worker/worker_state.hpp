@@ -11,6 +11,7 @@
 #include "shared/selection/select_account.hpp"
 #include "worker/account_cache.hpp"
 #include "worker/authenticate.hpp"
+#include "worker/decision_log.hpp"
 #include "worker/header_memo.hpp"
 #include "worker/request_ids.hpp"
 #include "worker/upstream_pool.hpp"
@@ -71,6 +72,7 @@ struct WorkerState {
     std::string head;
     std::vector<shared::Candidate> candidates;
     shared::http::ResponseHead response;
+    NoteRoom notes{};
     std::string line;
 
     HeaderMemo request_names;

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 #include <arpa/inet.h>
@@ -328,22 +329,24 @@ ConfigLoad load_config(
 std::string to_toml(const Config& config)
 {
     std::string top = fmt::format("shared_mode = {}\n", config.shared_mode);
-    std::string users = "\n[pool_users]\n";
-    constexpr std::string_view kUsers = "pool_users.";
+    std::map<std::string_view, std::string> tables;
     for (const Setting& setting : settings()) {
         const std::string value = std::visit(TomlValue{config}, setting.field);
-        if (setting.key.starts_with(kUsers))
-            users += fmt::format("{} = {}\n", setting.key.substr(kUsers.size()), value);
-        else
-            top += fmt::format("{} = {}\n", setting.key, value);
+        const std::size_t dot = setting.key.find('.');
+        const bool in_table = dot != std::string_view::npos;
+        std::string& text = in_table ? tables[setting.key.substr(0, dot)] : top;
+        text +=
+            fmt::format("{} = {}\n", in_table ? setting.key.substr(dot + 1) : setting.key, value);
     }
+    for (const auto& [name, text] : tables)
+        top += fmt::format("\n[{}]\n{}", name, text);
     std::string strategies = "\n[strategies]\n";
     for (const auto& [provider, strategy] : config.strategies)
         strategies += fmt::format("{} = {}\n", provider, toml_string(to_string(strategy)));
     std::string upstreams = "\n[upstream]\n";
     for (const auto& [key, base] : config.upstreams)
         upstreams += fmt::format("{} = {}\n", key, toml_string(url_text(base)));
-    return top + users + strategies + upstreams;
+    return top + strategies + upstreams;
 }
 
 Result<Config> from_toml(const ProviderRegistry& registry, std::string_view text)

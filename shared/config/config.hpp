@@ -78,6 +78,10 @@ struct Config {
     std::string gemini_oauth_client_id;
     Secret gemini_oauth_client_secret;
 
+    Secret webhook_url; ///< told of events; it may hold a token, so it is never shown
+    std::string webhook_format = "json";
+    std::uint32_t pool_low_percent = 10; ///< mean room left of a provider; 0 = never said
+
     /// By UpstreamSpec::key.
     std::map<std::string, http::BaseUrl, std::less<>> upstreams;
 

@@ -30,7 +30,9 @@ using SettingField = std::variant<
 enum class TextRule : std::uint8_t {
     any,        ///< UTF-8 without control characters
     public_url, ///< http(s)://host[:port][/path], nothing that could break out of a shell or a page
-    proxy_url,  ///< http(s)://[user:password@]host[:port]
+    webhook_url,    ///< https, or http to a loopback address; path and query as they are
+    webhook_format, ///< json, ntfy, slack, discord, telegram
+    proxy_url,      ///< http(s)://[user:password@]host[:port]
 };
 
 struct Setting {

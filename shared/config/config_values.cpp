@@ -1,8 +1,10 @@
 #include "shared/config/config_values.hpp"
 
 #include "shared/base/read_file.hpp"
+#include "shared/http/webhook_url.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <utility>
@@ -74,6 +76,17 @@ std::optional<Problem> check_url(std::string_view url, bool with_user_info)
     return std::nullopt;
 }
 
+std::optional<Problem> check_webhook_format(std::string_view text)
+{
+    constexpr std::array<std::string_view, 5> kFormats{
+        "json", "ntfy", "slack", "discord", "telegram"};
+    if (std::find(kFormats.begin(), kFormats.end(), text) != kFormats.end()) return std::nullopt;
+    return Problem{
+        {},
+        quoted(text) + " is no format of a webhook",
+        "use json, ntfy, slack, discord or telegram"};
+}
+
 std::optional<Problem> check_text(const Setting& setting, std::string_view text)
 {
     if (text.size() > kTextBytesMax)
@@ -84,6 +97,11 @@ std::optional<Problem> check_text(const Setting& setting, std::string_view text)
         return Problem{
             {}, "the text has control characters or is no UTF-8", "write plain text on one line"};
     if (text.empty() || setting.rule == TextRule::any) return std::nullopt;
+    if (setting.rule == TextRule::webhook_format) return check_webhook_format(text);
+    if (setting.rule == TextRule::webhook_url) {
+        const auto url = http::parse_webhook_url(text);
+        return url ? std::nullopt : std::optional(url.error());
+    }
     return check_url(text, setting.rule == TextRule::proxy_url);
 }
 

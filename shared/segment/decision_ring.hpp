@@ -89,6 +89,7 @@ enum class DecisionEnding : std::uint8_t {
     overloaded,
     body_too_large,
     bad_request,
+    start_over,      ///< a WebSocket's client is to open a new one: another account can serve
     upgrade_refused, ///< 426: only HTTP is served here
 };
 

@@ -193,7 +193,6 @@ Story many()
 }
 
 const Situation kSituations[] = {
-    // clang-format off: the texts are what the reader reads
     {"MostRoomLeft",
      Story()
          .candidate(kWork, PassedOver::picked, 1.92, 0.38, 0.2)
@@ -255,8 +254,8 @@ Request 00112233445566aa by anna at 08:26:40 UTC (2 min ago): codex, gpt-5.1-cod
 codex:home answered 200 at the first try; first byte after 820 ms, all of it after 14.2 s.
 
 Account   codex:home, the only one of 2 that could serve
-Moved     the conversation leaves codex:work and its prompt cache: cooling down after a rate limit,
-          until 08:51:40 (in 23 min)
+Moved     away from codex:work and its prompt cache: cooling down after a rate limit, until 08:51:40
+          (in 23 min)
 Waited    20.0 s for the conversation's own account
 Tries     1. codex:home: 200 after 815 ms
 )"},
@@ -651,8 +650,8 @@ come back at 11:28:40 (in 3 h).
 
 Account   codex:friend-15, best score: 50 % of the week and 80 % of 5 h left, weighed by plan, load
           and how soon it is lost (balanced, score 1.00)
-Moved     the conversation leaves codex:friend-25 and its prompt cache: used up (50 % of the week
-          and 80 % of 5 h left), until 11:28:40 (in 3 h)
+Moved     away from codex:friend-25 and its prompt cache: used up (50 % of the week and 80 % of 5 h
+          left), until 11:28:40 (in 3 h)
 Waited    30.0 s in the queue until an account had room, 20.0 s for the conversation's own account,
           4.0 s for a token that was being renewed
 Note      its body was too large to be held (max_replay_bytes): it could be sent only once
@@ -669,7 +668,6 @@ Tries     1. codex:friend-15: 429 after 815 ms (usage_limit_reached); rests unti
           a guess: no reset named
           and 8 more (--json)
 )"},
-    // clang-format on
 };
 
 class Explain : public testing::TestWithParam<Situation> {};

@@ -248,4 +248,23 @@ TEST_F(RoutesTest, WhyOfWhatIsNotKnown)
     EXPECT_EQ(get("/status/nothing").status, 404U);
 }
 
+TEST_F(RoutesTest, AccountsAsATable)
+{
+    const std::uint16_t a = pool_.add_account("codex:work");
+    pool_.set_window(a, 5 * 3600, 0.2, 90 * 60'000);
+    pool_.set_window(a, 7 * 24 * 3600, 0.38, 52 * 3'600'000LL);
+    pool_.add_account("claude:\x1B[2Jhome", shared::AccountState::needs_login, "invalid_grant");
+    const auto table = get("/admin/accounts", "format=text");
+    EXPECT_EQ(header(table, "Content-Type"), "text/plain; charset=utf-8");
+    EXPECT_EQ(
+        table.body,
+        "ACCOUNT          STATE        WEEK USED         5 H USED             IN FLIGHT  NOTE\n"
+        "claude:?[2Jhome  needs_login  -                 -                    0          invalid "
+        "grant\n"
+        "codex:work       ready        38 %, in 2 d 4 h  20 %, in 1 h 30 min  0\n"
+        "\n"
+        "1 account of 2 can serve (1 needs_login).\n");
+    EXPECT_EQ(header(get("/admin/accounts"), "Content-Type"), "application/json");
+}
+
 } // namespace

@@ -220,4 +220,82 @@ TEST_F(ServerTest, TooManyConnectionsAreClosedTheOthersGoOn)
     });
 }
 
+void publish(PoolFixture& pool, const char* text)
+{
+    std::vector<shared::Event> events(1);
+    events[0].at = tests::kNow;
+    events[0].type = shared::EventType::pool_low;
+    events[0].provider = "codex";
+    events[0].text.assign(text);
+    shared::publish_events(pool.segment(), events, shared::Alarms());
+}
+
+TEST_F(ServerTest, EventsComeAsTheyHappenAndGoOnAfterTheLastOneKnown)
+{
+    publish(pool_, "the first");
+    with_client([&] {
+        Client client(path_);
+        client.send("GET /admin/events HTTP/1.1\r\nHost: h\r\n\r\n");
+        const std::string first = client.read_until("the first");
+        EXPECT_NE(first.find("Content-Type: text/event-stream\r\n"), std::string::npos) << first;
+        EXPECT_NE(first.find("id: 1\nevent: pool_low\ndata: {\"sequence\":1,"), std::string::npos)
+            << first;
+        publish(pool_, "the second");
+        EXPECT_NE(client.read_until("the second").find("id: 2\n"), std::string::npos);
+
+        Client later(path_);
+        later.send("GET /admin/events HTTP/1.1\r\nHost: h\r\nLast-Event-ID: 1\r\n\r\n");
+        const std::string rest = later.read_until("the second");
+        EXPECT_EQ(rest.find("the first"), std::string::npos) << rest;
+        // An id of an earlier run of the pool: from the beginning.
+        Client stranger(path_);
+        stranger.send("GET /admin/events HTTP/1.1\r\nHost: h\r\nLast-Event-ID: 99\r\n\r\n");
+        EXPECT_NE(stranger.read_until("the second").find("the first"), std::string::npos);
+    });
+}
+
+TEST_F(ServerTest, EventsEndWithTheClientAndWhileWorkersDrain)
+{
+    with_client([&] {
+        for (int i = 0; i < 200; ++i) {
+            Client client(path_);
+            client.send("GET /admin/events HTTP/1.1\r\nHost: h\r\n\r\n");
+            (void)client.read_until("\r\n\r\n");
+        }
+        // All of them left: their places are free again, at the latest after a moment.
+        std::string answer;
+        for (int i = 0; i < 2000 && !answer.starts_with("HTTP/1.1 200"); ++i) {
+            Client client(path_);
+            client.send("GET /admin/events HTTP/1.1\r\nHost: h\r\n\r\n");
+            answer = client.read_until("\r\n\r\n");
+        }
+        EXPECT_TRUE(answer.starts_with("HTTP/1.1 200")) << answer;
+
+        Client open(path_);
+        open.send("GET /admin/events HTTP/1.1\r\nHost: h\r\n\r\n");
+        (void)open.read_until("\r\n\r\n");
+        pool_.segment().workers[0].state = shared::SlotState::draining;
+        EXPECT_TRUE(open.read_all().ends_with("0\r\n\r\n"));
+        pool_.segment().workers[0].state = shared::SlotState::free;
+    });
+}
+
+TEST_F(ServerTest, EventsForPeopleEndUnlessTheyAreFollowed)
+{
+    publish(pool_, "something");
+    with_client([&] {
+        Client client(path_);
+        client.send("GET /admin/events?format=text HTTP/1.1\r\nHost: h\r\n\r\n");
+        const std::string text = client.read_all();
+        EXPECT_NE(text.find("2025-11-23T09:27:41Z warn pool_low: something\n"), std::string::npos)
+            << text;
+        EXPECT_TRUE(text.ends_with("0\r\n\r\n"));
+        Client follower(path_);
+        follower.send("GET /admin/events?format=json&follow=1 HTTP/1.1\r\nHost: h\r\n\r\n");
+        (void)follower.read_until("something");
+        publish(pool_, "more");
+        EXPECT_NE(follower.read_until("more").find("\"sequence\":2"), std::string::npos);
+    });
+}
+
 } // namespace

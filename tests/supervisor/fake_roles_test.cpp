@@ -64,7 +64,9 @@ private:
 
     [[nodiscard]] bool has_only_its_descriptors() const
     {
-        const int highest = role_ == "refresher" ? shared::kConfigFd : shared::kListenFd;
+        int highest = shared::kListenFd;
+        if (role_ == "refresher") highest = shared::kConfigFd;
+        if (role_ == "admin") highest = shared::kOwnerListenFd;
         for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
             const int fd = std::stoi(entry.path().filename());
             std::error_code gone; // the iterator's own

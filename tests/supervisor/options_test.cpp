@@ -48,6 +48,38 @@ TEST(Options, Commands)
     }
 }
 
+TEST(Options, OwnersCommands)
+{
+    using Kind = ControlCommand::Kind;
+    const auto control = [](const std::vector<const char*>& arguments) {
+        const Parsed parsed = parse(arguments);
+        EXPECT_EQ(parsed.options.command, Command::control) << parsed.err;
+        return parsed.options.control;
+    };
+    EXPECT_EQ(control({"why", "0123"}).kind, Kind::why);
+    EXPECT_EQ(control({"why", "0123"}).subject, "0123");
+    EXPECT_TRUE(control({"why", "--json", "0123"}).json);
+    EXPECT_EQ(control({"events"}).kind, Kind::events);
+    EXPECT_FALSE(control({"events"}).follow);
+    EXPECT_TRUE(control({"events", "-f"}).follow);
+    EXPECT_EQ(control({"accounts"}).kind, Kind::accounts);
+    for (const char* action : {"enable", "disable", "clear", "refresh", "test"}) {
+        const ControlCommand command = control({"accounts", action, "codex:a b", "--json"});
+        EXPECT_EQ(command.kind, Kind::account_action);
+        EXPECT_EQ(command.action, action);
+        EXPECT_EQ(command.subject, "codex:a b");
+        EXPECT_TRUE(command.json);
+    }
+    const Parsed flagged = parse({"why", "0123", "--config", "c.toml"});
+    EXPECT_EQ(flagged.options.flags.config_path, "c.toml");
+    for (const std::vector<const char*>& wrong : std::vector<std::vector<const char*>>{
+             {"why"}, {"accounts", "enable"}, {"accounts", "destroy", "x"}, {"events", "x"}}) {
+        const Parsed parsed = parse(wrong);
+        EXPECT_EQ(parsed.options.command, Command::help_or_error);
+        EXPECT_EQ(parsed.options.exit_code, 1);
+    }
+}
+
 TEST(Options, FlagsBeforeAndAfterTheCommand)
 {
     for (const std::vector<const char*>& arguments : std::vector<std::vector<const char*>>{

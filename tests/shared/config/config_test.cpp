@@ -162,6 +162,10 @@ TEST_F(ConfigTest, EveryVariableReachesItsSetting)
             value = "x/y";
         else if (std::holds_alternative<Strategy Config::*>(setting.field))
             value = "fill_first";
+        else if (setting.rule == TextRule::webhook_url)
+            value = "https://hooks.example.com/x?y=1";
+        else if (setting.rule == TextRule::webhook_format)
+            value = "telegram";
         else if (setting.rule != TextRule::any)
             value = "http://pool.example.com:80";
         const ConfigLoad plain = load_config(registry_, {}, {}, dir_.path(), 2);
@@ -234,6 +238,21 @@ TEST_F(ConfigTest, UnreadableFile)
     EXPECT_THAT(texts(load().problems), ElementsAre(HasSubstr("permission denied")));
 }
 
+TEST_F(ConfigTest, AWebhooksAddressIsKeptAndNeverRepeated)
+{
+    const Config config = good("[notify]\nwebhook_url = \"https://h.example/bot1:a/x?chat_id=2\"\n"
+                               "webhook_format = \"telegram\"\npool_low_percent = 0\n");
+    EXPECT_EQ(config.webhook_url.reveal(), "https://h.example/bot1:a/x?chat_id=2");
+    EXPECT_EQ(config.webhook_format, "telegram");
+    EXPECT_EQ(config.pool_low_percent, 0U);
+    const auto child = from_toml(ProviderRegistry(), to_toml(config));
+    ASSERT_TRUE(child.has_value()) << child.error().text();
+    EXPECT_TRUE(child->webhook_url.same_as(config.webhook_url));
+    for (const std::string& problem :
+         problems_of("[notify]\nwebhook_url = \"http://h.example/topsecret\"\n"))
+        EXPECT_THAT(problem, Not(HasSubstr("topsecret")));
+}
+
 struct BadCase {
     const char* name;
     std::string file;
@@ -261,6 +280,15 @@ INSTANTIATE_TEST_SUITE_P(
             {":2:3", "lisen_addr", "listen_addr"}},
         BadCase{"Swapped", "dbeug = true\n", {":1:1", "did you mean debug?"}},
         BadCase{"Unlike", "zzzzzzzzzz = 1\n", {"unknown setting", "config.example.toml"}},
+        BadCase{
+            "WebhookWithoutTls",
+            "[notify]\nwebhook_url = \"http://hooks.example/x\"\n",
+            {":2:", "notify.webhook_url", "loopback"}},
+        BadCase{
+            "WebhookFormat",
+            "[notify]\nwebhook_format = \"pigeon\"\n",
+            {":2:", "\"pigeon\"", "telegram"}},
+        BadCase{"PoolLow", "[notify]\npool_low_percent = 101\n", {":2:", "between 0 and 100"}},
         BadCase{"WrongTable", "admin_password = \"x\"\n", {"admin_password in [pool_users]"}},
         BadCase{
             "WrongTable2",

@@ -1,0 +1,98 @@
+#include "supervisor/control_command.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <ostream>
+#include <string_view>
+
+namespace supervisor {
+namespace {
+
+std::string percent_encoded(std::string_view text)
+{
+    constexpr std::string_view kHex = "0123456789ABCDEF";
+    constexpr std::string_view kPlain = "-._~:@";
+    std::string out;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool plain =
+            byte < 0x80U && (std::isalnum(byte) != 0 || kPlain.find(c) != std::string_view::npos);
+        if (plain) {
+            out += c;
+            continue;
+        }
+        out += '%';
+        out += kHex[byte >> 4U];
+        out += kHex[byte & 15U];
+    }
+    return out;
+}
+
+/// `{"error":"…"}` as the sentence in it; anything else as it is.
+std::string sentence_of(const std::string& body)
+{
+    constexpr std::string_view kKey = "\"error\": \"";
+    const std::size_t begin = body.find(kKey);
+    if (begin == std::string::npos) return body;
+    std::string text;
+    for (std::size_t i = begin + kKey.size(); i < body.size() && body[i] != '"'; ++i) {
+        if (body[i] == '\\' && i + 1 < body.size()) ++i;
+        text += body[i];
+    }
+    return text;
+}
+
+} // namespace
+
+ControlCall control_call(const ControlCommand& command)
+{
+    const std::string format = command.json ? "json" : "text";
+    ControlCall call;
+    switch (command.kind) {
+    case ControlCommand::Kind::why:
+        call.target = "/admin/why?id=" + percent_encoded(command.subject) + "&format=" + format;
+        break;
+    case ControlCommand::Kind::events:
+        call.target = "/admin/events?format=" + format + (command.follow ? "&follow=1" : "");
+        call.body_may_pause = command.follow;
+        break;
+    case ControlCommand::Kind::accounts:
+        call.target = "/admin/accounts?format=" + format;
+        break;
+    case ControlCommand::Kind::account_action:
+        call.method = "POST";
+        call.target = "/admin/accounts/" + percent_encoded(command.subject) + '/' +
+                      percent_encoded(command.action) + "?format=" + format;
+        break;
+    }
+    return call;
+}
+
+int run_control(
+    const ControlCommand& command,
+    const std::filesystem::path& data_folder,
+    std::ostream& out,
+    std::ostream& err)
+{
+    std::string refusal;
+    const auto status = ask_pool(
+        data_folder, control_call(command), [&](unsigned answered, std::string_view piece) {
+            // What is said while it goes on must be seen while it goes on.
+            if (answered / 100 == 2)
+                out << piece << std::flush;
+            else
+                refusal += piece;
+        });
+    if (!status) {
+        err << "codex-pool: " << status.error().text() << '\n';
+        return kControlUnreachable;
+    }
+    if (*status / 100 == 2) return kControlDone;
+    std::string sentence = sentence_of(refusal);
+    while (!sentence.empty() && sentence.back() == '\n')
+        sentence.pop_back();
+    err << "codex-pool: " << sentence << " (" << *status << ")\n";
+    return kControlRefused;
+}
+
+} // namespace supervisor

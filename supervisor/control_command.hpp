@@ -1,0 +1,40 @@
+/// The owner's commands to a running pool: `codex-pool why`, `events`, `accounts …`. Each is one request to the admin
+/// API over control.sock; what comes back is printed.
+#pragma once
+
+#include "supervisor/control_client.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <iosfwd>
+#include <string>
+
+namespace supervisor {
+
+struct ControlCommand {
+    enum class Kind : std::uint8_t { why, events, accounts, account_action };
+
+    Kind kind = Kind::why;
+    std::string subject; ///< why: a request's id; account_action: an account's id
+    std::string action;  ///< enable, disable, clear, refresh, test
+    bool json = false;
+    bool follow = false; ///< events: goes on with what comes
+};
+
+/// Exit codes of these commands.
+inline constexpr int kControlDone = 0;
+inline constexpr int kControlRefused =
+    1; ///< the pool answered, and the answer is no: unknown id, failed action
+inline constexpr int kControlUnreachable = 3; ///< no pool is running there, or it did not answer
+
+/// The request a command is. Ids are percent-encoded: they are names of files.
+[[nodiscard]] ControlCall control_call(const ControlCommand& command);
+
+/// Asks the pool whose data folder this is; prints the answer to `out`, refusals and problems to `err`.
+[[nodiscard]] int run_control(
+    const ControlCommand& command,
+    const std::filesystem::path& data_folder,
+    std::ostream& out,
+    std::ostream& err);
+
+} // namespace supervisor
