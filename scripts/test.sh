@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All tests: unit, integration, chaos, tidy, then the real CLIs. Ends with "N passed, N failed".
 #   --asan   build and run under AddressSanitizer and UBSan as well (all but the CLIs)
-#   --long   the above and every fuzz target for a minute (FUZZ_SECONDS)
+#   --long   the above, ten minutes of a flood in virtual time, every fuzz target for a minute (FUZZ_SECONDS)
 #   --quick  without the real CLIs
 #   -j N     parallel jobs (default: cores)
 set -uo pipefail
@@ -12,7 +12,7 @@ asan=0 long=0 quick=0
 while [ $# -gt 0 ]; do
     case "$1" in
         --asan) asan=1 ;;
-        --long) asan=1 long=1 ;;
+        --long) asan=1 long=1 && export CODEX_POOL_LONG=1 ;;
         --quick) quick=1 ;;
         -j) jobs=$2 && shift ;;
         -j*) jobs=${1#-j} ;;

@@ -112,6 +112,7 @@ void Server::tick()
     const std::int64_t now_us = shared::now_monotonic_us();
     worker_.row().heartbeat_us.store(now_us, std::memory_order_relaxed);
     shared::publish_waiting(worker_.segment, worker_.slot);
+    shared::fold_costs(worker_.segment, worker_.slot, shared::MonotonicMillis(now_us / 1000));
     worker_.deadlines.tick(now_us / 1000);
     worker_.pool.expire(now_us / 1000);
     shared::log::flush();
@@ -137,6 +138,7 @@ void Server::drain(std::function<void()> on_drained)
 
 void Server::abort_sessions() noexcept
 {
+    worker_.waits.close(); // those in the queue are told
     for (auto it = sessions_.begin(); it != sessions_.end();)
         (it++)->abort();
 }

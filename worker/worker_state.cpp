@@ -3,6 +3,8 @@
 #include "shared/base/clock.hpp"
 #include "worker/pool_summary.hpp"
 
+#include <functional>
+
 #include <algorithm>
 
 namespace worker {
@@ -26,6 +28,7 @@ WorkerState::WorkerState(
       connector(event_loop, tls, proxy),
       accounts(shared_segment, providers),
       started_at(shared::now_unix()),
+      waits(*this),
       buffer(std::make_unique_for_overwrite<char[]>(kBufferBytes))
 {
     std::size_t ids = 1;
@@ -43,6 +46,22 @@ const shared::PoolSummary& WorkerState::summary(shared::ProviderId provider, sha
         cached.made_at = now;
     }
     return cached.summary;
+}
+
+std::uint16_t WorkerState::fair_user(std::string_view name, shared::ProviderId provider)
+{
+    const shared::FixedString<40> wanted(name);
+    const auto number = static_cast<std::uint8_t>(provider);
+    const std::size_t place = std::hash<std::string_view>()(wanted.view()) + number;
+    FairNumber& known = fair_numbers_[place % fair_numbers_.size()];
+    const bool same = known.provider == provider && known.name == wanted.view();
+    if (!same || !shared::is_current(segment, known.user)) {
+        const shared::MonotonicMillis now(shared::now_monotonic_us() / 1000);
+        known.user = shared::fair_user(segment, wanted.view(), number, now);
+        known.name = wanted;
+        known.provider = provider;
+    }
+    return known.user.index;
 }
 
 std::unique_ptr<RequestText> WorkerState::take_text()

@@ -15,12 +15,14 @@
 #include "worker/header_memo.hpp"
 #include "worker/request_ids.hpp"
 #include "worker/upstream_pool.hpp"
+#include "worker/wait_room.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace worker {
@@ -58,6 +60,7 @@ struct WorkerState {
     AccountCache accounts;
     RequestIds ids;
     shared::UnixMillis started_at;
+    WaitRoom waits;
     std::uint64_t rotation = 0;
     bool draining = false;
     /// Tells the supervisor that an account's token was refused.
@@ -71,6 +74,7 @@ struct WorkerState {
     // Scratch space, valid until the next wait as well.
     std::string head;
     std::vector<shared::Candidate> candidates;
+    std::vector<shared::AccountPlace> places;
     shared::http::ResponseHead response;
     NoteRoom notes{};
     std::string line;
@@ -84,6 +88,9 @@ struct WorkerState {
     [[nodiscard]] const shared::PoolSummary&
     summary(shared::ProviderId provider, shared::UnixMillis now);
 
+    /// The number under which the queue knows this user (shared/segment/wait_queue.hpp).
+    [[nodiscard]] std::uint16_t fair_user(std::string_view name, shared::ProviderId provider);
+
     [[nodiscard]] std::unique_ptr<RequestText> take_text();
     void give_text(std::unique_ptr<RequestText> text);
 
@@ -93,6 +100,13 @@ private:
         shared::UnixMillis made_at;
     };
 
+    struct FairNumber {
+        shared::FixedString<40> name;
+        shared::ProviderId provider = shared::ProviderId::none;
+        shared::FairUserRef user;
+    };
+
+    std::array<FairNumber, 64> fair_numbers_{}; ///< each user's place is where its name hashes to
     std::array<Summary, 8> summaries_{};
     std::vector<std::unique_ptr<RequestText>> spare_texts_;
 };

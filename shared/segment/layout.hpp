@@ -22,6 +22,8 @@
 ///   UsageRing[s]      process in slot s (head)    supervisor (tail)  atomics (SPSC)     published entries are drained
 ///   EventLog          refresher                   admin              events.mutex       that event does not count
 ///   DecisionRing[s]   process in slot s           admin              version of a cell  that record stays unreadable
+///   FairQueue         workers, supervisor         workers, admin     see wait_queue.hpp
+///   PinMoves          worker                      admin              atomics            may count one side only
 ///
 /// A slot is one living process, not one listening socket: while a worker is replaced the old and the
 /// new one share a listener but never a slot.
@@ -32,7 +34,9 @@
 #include "shared/segment/decision_ring.hpp"
 #include "shared/segment/event_log.hpp"
 #include "shared/segment/owner_wish.hpp"
+#include "shared/segment/pin_moves.hpp"
 #include "shared/segment/robust_mutex.hpp"
+#include "shared/segment/wait_queue.hpp"
 
 #include <array>
 #include <atomic>
@@ -280,6 +284,7 @@ struct UsageEntry {
     std::uint32_t duration_ms = 0;
     std::uint32_t first_byte_ms = 0; ///< until the response head went to the client
     std::uint32_t own_us = 0;        ///< of that, spent in the pool itself
+    std::uint32_t queued_ms = 0;     ///< of that, waiting for an account
     std::uint64_t request_bytes = 0;
     std::uint64_t response_bytes = 0;
     AccountSlot account;      ///< that answered; kNone if none did
@@ -369,6 +374,8 @@ struct Segment {
     std::array<DecisionRing, kMaxSlots> decisions;
     Guarded<EventLog> events;
     Guarded<OwnerWish> owner_wish;
+    FairQueue fair; ///< requests that wait for an account, and users' recent cost
+    PinMoves pin_moves;
 };
 
 static_assert(std::is_standard_layout_v<SegmentHeader> && offsetof(SegmentHeader, magic) == 0);

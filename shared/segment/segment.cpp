@@ -76,6 +76,7 @@ void construct_segment(Segment& segment)
     for (auto& shard : segment.pins)
         construct(shard);
     construct(segment.owner_wish);
+    construct(segment.fair.queue);
 }
 
 } // namespace

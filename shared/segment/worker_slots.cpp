@@ -79,6 +79,7 @@ void clear_in_flight(Segment& segment, std::uint16_t slot) noexcept
         count.store(0, std::memory_order_relaxed);
     segment.workers[slot].open_connections.store(0, std::memory_order_relaxed);
     segment.workers[slot].running_requests.store(0, std::memory_order_relaxed);
+    clear_fair_row(segment, slot);
 }
 
 std::vector<UsageEntry> close_slot(Segment& segment, std::uint16_t index, UnixMillis now)
@@ -157,7 +158,10 @@ RunningRequest::RunningRequest(Segment& segment, std::uint16_t slot, RequestRow&
 {}
 
 RunningRequest::RunningRequest(RunningRequest&& other) noexcept
-    : segment_(other.segment_), slot_(other.slot_), row_(std::exchange(other.row_, nullptr))
+    : segment_(other.segment_),
+      slot_(other.slot_),
+      user_(other.user_),
+      row_(std::exchange(other.row_, nullptr))
 {}
 
 RunningRequest::~RunningRequest()
@@ -172,13 +176,39 @@ void RunningRequest::assign(AccountSlot account) noexcept
     if (before == account) return;
     if (account.is_set()) slot.in_flight[account.value].fetch_add(1, std::memory_order_relaxed);
     if (before.is_set()) slot.in_flight[before.value].fetch_sub(1, std::memory_order_relaxed);
+    if (user_ && account.is_set() != before.is_set()) {
+        auto& running = segment_->fair.rows[slot_].in_flight[*user_];
+        if (account.is_set())
+            running.fetch_add(1, std::memory_order_relaxed);
+        else
+            running.fetch_sub(1, std::memory_order_relaxed);
+    }
     row_->entry.account = account;
+}
+
+void RunningRequest::count_for(std::uint16_t user) noexcept
+{
+    user_ = user;
+}
+
+/// Once it runs no more: what it cost its user.
+void RunningRequest::charge() noexcept
+{
+    const UsageEntry& entry = row_->entry;
+    FairRow& row = segment_->fair.rows[slot_];
+    const std::int64_t fresh = std::max<std::int64_t>(0, entry.input - entry.cached_input);
+    const std::int64_t tokens = std::max<std::int64_t>(0, fresh + entry.output);
+    // Tokens first: whoever folds takes them with the request.
+    row.tokens[*user_].fetch_add(static_cast<std::uint64_t>(tokens), std::memory_order_relaxed);
+    row.requests[*user_].fetch_add(1, std::memory_order_relaxed);
+    row.in_flight[*user_].fetch_sub(1, std::memory_order_relaxed);
 }
 
 void RunningRequest::finish(RequestOutcome outcome, UnixMillis now) noexcept
 {
     WorkerSlot& slot = segment_->workers[slot_];
     UsageRing& ring = segment_->usage[slot_];
+    if (user_ && row_->entry.account.is_set()) charge();
     RequestRow& row = *std::exchange(row_, nullptr);
     if (row.entry.account.is_set()) {
         slot.in_flight[row.entry.account.value].fetch_sub(1, std::memory_order_relaxed);

@@ -44,6 +44,10 @@ public:
     /// Counts the request on `account` instead of the one before (kNone: on none).
     void assign(AccountSlot account) noexcept;
 
+    /// Counts it for this user (see wait_queue.hpp): while an account runs it, and what it cost at its end. Before the
+    /// first assign().
+    void count_for(std::uint16_t user) noexcept;
+
     /// Publishes the entry into the ring and frees the row. If the ring is full the row stays until
     /// publish_waiting() finds room; nothing is lost.
     void finish(RequestOutcome outcome, UnixMillis now) noexcept;
@@ -51,8 +55,11 @@ public:
 private:
     RunningRequest(Segment& segment, std::uint16_t slot, RequestRow& row) noexcept;
 
+    void charge() noexcept;
+
     Segment* segment_;
     std::uint16_t slot_;
+    std::optional<std::uint16_t> user_;
     RequestRow* row_;
 };
 
