@@ -14,7 +14,7 @@ using shared::Result;
 
 /// Readers of a WAL database wait for nobody but a recovery or a schema change.
 constexpr int kBusyTimeoutMillis = 500;
-constexpr std::int64_t kSchemaVersionMax = 1;
+constexpr std::int64_t kSchemaVersionMax = 2;
 
 constexpr const char* kModelSums =
     "SELECT account, model, sum(requests), sum(failed_requests), sum(input_tokens),"

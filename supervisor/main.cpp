@@ -9,6 +9,7 @@
 #include "supervisor/control_command.hpp"
 #include "supervisor/demo.hpp"
 #include "supervisor/options.hpp"
+#include "supervisor/simulate.hpp"
 #include "supervisor/supervisor.hpp"
 #include "worker/worker.hpp"
 
@@ -71,6 +72,19 @@ int check(const Options& options)
     return supervisor::run_check(registry, inputs, std::cout, std::cerr);
 }
 
+int simulate(const Options& options)
+{
+    const shared::ProviderRegistry registry;
+    supervisor::SimulateInputs inputs;
+    inputs.options = options.simulate;
+    inputs.flags = options.flags;
+    inputs.environment = environment();
+    inputs.working_directory = std::filesystem::current_path();
+    inputs.cores = cores();
+    inputs.now = shared::now_unix();
+    return supervisor::run_simulate(registry, inputs, std::cout, std::cerr);
+}
+
 int demo(const Options& options)
 {
     supervisor::DemoOptions demo_options;
@@ -109,6 +123,8 @@ int dispatch(const Options& options)
         return check(options);
     case Options::Command::demo:
         return demo(options);
+    case Options::Command::simulate:
+        return simulate(options);
     case Options::Command::version:
         std::puts("codex-pool " CODEX_POOL_VERSION);
         return 0;

@@ -111,6 +111,42 @@ void copy_given(const CLI::Option* option, const T& value, std::optional<T>& tar
     if (option->count() > 0) target = value;
 }
 
+CLI::App* add_simulate(CLI::App& app, SimulateOptions& simulate)
+{
+    CLI::App* command = app.add_subcommand(
+        "simulate", "Replay recorded traffic with other strategies, side by side");
+    command
+        ->add_option("--strategy", simulate.strategies, "Comma-separated strategies (default: all)")
+        ->type_name("S[,S…]");
+    command->add_option("--last", simulate.last, "So much of the usage database (default: 7d)")
+        ->type_name("7d|48h");
+    command->add_option("--trace", simulate.trace, "A CSV or JSON-lines file instead")
+        ->type_name("FILE");
+    command->add_option("--scenario", simulate.scenario, "Made-up traffic instead: week")
+        ->type_name("NAME");
+    command->add_option("--seed", simulate.seed, "Decides between equals (default: 1)")
+        ->type_name("N");
+    command
+        ->add_option(
+            "--accounts",
+            simulate.accounts,
+            "So many equal accounts per provider (default: those of the pool folder)")
+        ->type_name("N");
+    command
+        ->add_option(
+            "--load",
+            simulate.load_percent,
+            "Size quotas so that the requests need this much of them (default: 85)")
+        ->type_name("PERCENT");
+    command
+        ->add_option(
+            "--week-tokens",
+            simulate.week_tokens,
+            "Or: tokens in a weekly window of the smallest plan")
+        ->type_name("N");
+    return command;
+}
+
 /// Throws CLI::Error.
 void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
 {
@@ -131,6 +167,7 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     const auto* check = app.add_subcommand("check", "Validate configuration and credential files");
     const auto* demo = app.add_subcommand("demo", "Serve built-in fake accounts, to look around");
     add_control(app, options.control);
+    const auto* simulate = add_simulate(app, options.simulate);
     const auto* version_command = app.add_subcommand("version", "Print the version");
     auto* child = app.add_subcommand("child", "One process of the running tree")->group("");
     child->add_option("--role", options.role)
@@ -152,6 +189,8 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     else if (
         app.got_subcommand("why") || app.got_subcommand("events") || app.got_subcommand("accounts"))
         options.command = Command::control;
+    else if (simulate->parsed())
+        options.command = Command::simulate;
     else if (child->parsed())
         options.command = Command::child;
     if (options.command == Command::demo) forbid_in_demo(common);

@@ -1,4 +1,5 @@
-/// The command line: `codex-pool [run|check|demo|why|events|accounts|version]` and their flags. CLI11 lives only in options.cpp.
+/// The command line: `codex-pool [run|check|demo|simulate|why|events|accounts|version]` and their flags. CLI11 lives
+/// only in options.cpp.
 ///
 /// The children of the supervisor are started as `codex-pool child --role … --slot … --generation … --listener …`,
 /// a subcommand that the help does not show.
@@ -7,6 +8,7 @@
 #include "shared/config/config.hpp"
 #include "shared/ipc/messages.hpp"
 #include "supervisor/control_command.hpp"
+#include "supervisor/simulate.hpp"
 
 #include <cstdint>
 #include <string>
@@ -18,6 +20,7 @@ struct Options {
         run,           ///< also without a subcommand
         check,         ///< validate configuration and credential files, start nothing
         demo,          ///< the whole tree in front of built-in fake providers
+        simulate,      ///< replay recorded traffic with other strategies
         version,       ///< print the version, exit 0
         control,       ///< ask the running pool: see `control`
         child,         ///< one role of the running tree: see `role` and `child`
@@ -25,7 +28,8 @@ struct Options {
     };
 
     Command command = Command::run;
-    shared::ConfigFlags flags;    ///< run, check; demo: listen only
+    shared::ConfigFlags flags;    ///< run, check, simulate; demo: listen only
+    SimulateOptions simulate;     ///< simulate
     ControlCommand control;       ///< control
     std::string role;             ///< child: "worker", "refresher" or "admin"
     shared::ChildArguments child; ///< child

@@ -71,7 +71,11 @@ CREATE TABLE usage_hourly (
 ) WITHOUT ROWID;
 )sql";
 
-constexpr std::array kMigrations{kVersion1};
+// `simulate` replays conversations, which must be told apart for that.
+constexpr Migration kVersion2 =
+    "ALTER TABLE requests ADD COLUMN conversation INTEGER NOT NULL DEFAULT 0;";
+
+constexpr std::array kMigrations{kVersion1, kVersion2};
 
 constexpr const char* kInsertRequest =
     "INSERT INTO requests(request_id, started_at, finished_at, user, provider, account, model, "
@@ -79,8 +83,8 @@ constexpr const char* kInsertRequest =
     " status, attempts, outcome, websocket, input_tokens, cached_input_tokens, "
     "cache_creation_tokens,"
     " output_tokens, reasoning_tokens, duration_ms, first_byte_ms, own_us, request_bytes,"
-    " response_bytes, upstream_request_id)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+    " response_bytes, upstream_request_id, conversation)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 constexpr const char* kAddHourly =
     "INSERT INTO usage_hourly VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
@@ -403,7 +407,8 @@ bool UsageDb::Connection::insert_rows(
                         << row.input << row.cached_input << row.cache_creation << row.output
                         << row.reasoning << row.duration_ms << row.first_byte_ms << row.own_us
                         << row.request_bytes << row.response_bytes
-                        << row.upstream_request_id.view();
+                        << row.upstream_request_id.view()
+                        << static_cast<std::int64_t>(row.conversation);
         if (!insert_request->run()) return false;
         add_usage(hourly, row, account);
     }

@@ -48,6 +48,7 @@ Task<bool> Exchange::serve()
     first.model = waiting.facts.model;
     first.provider = static_cast<std::uint8_t>(provider_->id());
     first.path.assign(head().path);
+    if (has_pin_key_) first.conversation = pin_key_[0];
     first.websocket = head().upgrades_to_websocket ? 1 : 0;
     std::optional<shared::RunningRequest> row =
         shared::RunningRequest::begin(worker_.segment, worker_.slot, first);

@@ -52,6 +52,7 @@ void TunnelTurns::begin(const shared::RequestFacts& facts)
         const auto provider = static_cast<std::uint8_t>(provider_.id());
         pin_ = shared::pin_key(entry.user.view(), provider, facts.conversation_id);
     }
+    entry.conversation = pin_ ? (*pin_)[0] : 0;
     auto row = shared::RunningRequest::begin(state_.segment, state_.slot, entry);
     if (row) row_.emplace(std::move(*row)); // else: too many run; this one is relayed uncounted
     if (row_) row_->assign(start_.first.account);

@@ -1,7 +1,7 @@
 /// THE table of settings: name in the file, environment variable, flag, type, bounds, unit, default, meaning.
 ///
 /// Reading, writing (to_toml), the example file's test and the README's test all walk this one table. `[upstream]` keys
-/// are not in it: providers declare them (UpstreamSpec); nor are those of `[strategies]`, which are the providers' names.
+/// are not in it: providers declare them (UpstreamSpec); nor are those of `[strategies]`, the providers' names.
 #pragma once
 
 #include "shared/config/config.hpp"

@@ -353,8 +353,8 @@ public:
     [[nodiscard]] virtual std::string_view file_prefix() const noexcept = 0;
     /// Reads the text of a credential file. The Problem's `where` is left for the caller to fill in.
     [[nodiscard]] virtual Result<Credential> parse_credential(std::string_view json) const = 0;
-    /// How much more one plan allows than the provider's smallest paid one (1): 20 for twenty times as much. From what the
-    /// vendor publishes; only proportions within one provider matter.
+    /// How much more one plan allows than the provider's smallest paid one (1): 20 for twenty times as much. From
+    /// what the vendor publishes; only proportions within one provider matter.
     [[nodiscard]] virtual double plan_weight(std::string_view plan) const noexcept;
     /// The next step to learn the account's project. `previous` is the call made last, with `reply`; both
     /// null at first.

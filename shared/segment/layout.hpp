@@ -287,8 +287,9 @@ struct UsageEntry {
     std::uint32_t queued_ms = 0;     ///< of that, waiting for an account
     std::uint64_t request_bytes = 0;
     std::uint64_t response_bytes = 0;
-    AccountSlot account;      ///< that answered; kNone if none did
-    std::uint16_t status = 0; ///< sent to the client; 0 = none
+    std::uint64_t conversation = 0; ///< first half of its pin's key; 0 = it has none
+    AccountSlot account;            ///< that answered; kNone if none did
+    std::uint16_t status = 0;       ///< sent to the client; 0 = none
     std::uint8_t provider = 0;
     std::uint8_t attempts = 0;
     RequestOutcome outcome = RequestOutcome::running;

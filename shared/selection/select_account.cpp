@@ -46,7 +46,9 @@ bool serves_kind(const SelectionQuery& query, std::uint8_t kind)
 /// A window of which nothing is left for this request.
 bool is_empty(const Candidate& candidate, const WindowRecord& window, UnixMillis now)
 {
-    return used_now(window, now).is_known() && room_left(candidate, window, now) <= 0;
+    const UsedShare used = used_now(window, now);
+    const int kept = candidate.routing.reserve_percent * (UsedShare::kFull / 100);
+    return used.is_known() && used.basis_points + kept >= UsedShare::kFull;
 }
 
 /// The account's windows leave nothing but what its owner keeps.

@@ -38,6 +38,7 @@ TEST(Options, Commands)
         {{"run"}, Command::run},
         {{"check"}, Command::check},
         {{"demo"}, Command::demo},
+        {{"simulate"}, Command::simulate},
         {{"version"}, Command::version},
         {{"--version"}, Command::version},
         {{"-V"}, Command::version}};
@@ -78,6 +79,37 @@ TEST(Options, OwnersCommands)
         EXPECT_EQ(parsed.options.command, Command::help_or_error);
         EXPECT_EQ(parsed.options.exit_code, 1);
     }
+}
+
+TEST(Options, WhatToSimulate)
+{
+    const SimulateOptions standard = parse({"simulate"}).options.simulate;
+    EXPECT_EQ(standard.last, "7d");
+    EXPECT_FALSE(standard.trace || standard.scenario);
+    const Parsed parsed = parse(
+        {"simulate",
+         "--strategy",
+         "balanced,fill_first",
+         "--trace",
+         "t.csv",
+         "--seed",
+         "9",
+         "--accounts=4",
+         "--load",
+         "95.5",
+         "--week-tokens",
+         "1000000",
+         "--db-path",
+         "d"});
+    const SimulateOptions& simulate = parsed.options.simulate;
+    EXPECT_EQ(parsed.err, "");
+    EXPECT_EQ(simulate.strategies, "balanced,fill_first");
+    EXPECT_EQ(simulate.trace, "t.csv");
+    EXPECT_EQ(simulate.seed, 9U);
+    EXPECT_EQ(simulate.accounts, 4U);
+    EXPECT_EQ(simulate.load_percent, 95.5);
+    EXPECT_EQ(simulate.week_tokens, 1'000'000U);
+    EXPECT_EQ(parsed.options.flags.db_path, "d");
 }
 
 TEST(Options, FlagsBeforeAndAfterTheCommand)

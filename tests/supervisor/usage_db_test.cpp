@@ -45,7 +45,7 @@ TEST_F(UsageDbTest, MakesAPrivateFileInAPrivateFolder)
     EXPECT_EQ(status.st_mode & 0777, 0600U);
     ASSERT_EQ(stat(file.parent_path().c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777, 0700U);
-    EXPECT_EQ(query(file, "PRAGMA user_version"), "1");
+    EXPECT_EQ(query(file, "PRAGMA user_version"), "2");
     EXPECT_EQ(query(file, "PRAGMA journal_mode"), "wal");
 }
 
@@ -111,21 +111,42 @@ TEST_F(UsageDbTest, MigratesAnOlderVersionAndKeepsItsRows)
     UsageBacklog backlog;
     backlog.add(entry(), "codex:a");
     ASSERT_TRUE(open_ok().write(backlog, 1, account_name));
-    const std::array<Migration, 2> newer{
-        usage_migrations()[0], "ALTER TABLE requests ADD COLUMN note TEXT NOT NULL DEFAULT 'x';"};
+    const std::array<Migration, 3> newer{
+        usage_migrations()[0],
+        usage_migrations()[1],
+        "ALTER TABLE requests ADD COLUMN note TEXT NOT NULL DEFAULT 'x';"};
     auto db = UsageDb::open(file, newer);
     ASSERT_TRUE(db) << db.error().text();
     EXPECT_EQ(query(file, "SELECT note||input_tokens FROM requests"), "x10");
-    EXPECT_EQ(query(file, "PRAGMA user_version"), "2");
+    EXPECT_EQ(query(file, "PRAGMA user_version"), "3");
+}
+
+TEST_F(UsageDbTest, RowsOfVersion1NameNoConversation)
+{
+    UsageBacklog backlog;
+    shared::UsageEntry with = entry();
+    with.conversation = 0xF000000000000001;
+    backlog.add(with, "codex:a");
+    ASSERT_TRUE(open_ok().write(backlog, 1, account_name));
+    EXPECT_EQ(
+        query(file, "SELECT conversation FROM requests"),
+        std::to_string(static_cast<std::int64_t>(with.conversation)));
+    query(file, "ALTER TABLE requests DROP COLUMN conversation");
+    query(file, "PRAGMA user_version = 1");
+    ASSERT_TRUE(open_ok().write(backlog, 1, account_name));
+    EXPECT_EQ(query(file, "SELECT count(*) FROM requests WHERE conversation = 0"), "1");
+    EXPECT_EQ(query(file, "SELECT count(*) FROM requests"), "2");
 }
 
 TEST_F(UsageDbTest, AFailedMigrationLeavesTheOldVersion)
 {
     open_ok();
-    const std::array<Migration, 2> broken{
-        usage_migrations()[0], "CREATE TABLE extra(a); INSERT INTO nowhere VALUES (1);"};
+    const std::array<Migration, 3> broken{
+        usage_migrations()[0],
+        usage_migrations()[1],
+        "CREATE TABLE extra(a); INSERT INTO nowhere VALUES (1);"};
     EXPECT_FALSE(UsageDb::open(file, broken));
-    EXPECT_EQ(query(file, "PRAGMA user_version"), "1");
+    EXPECT_EQ(query(file, "PRAGMA user_version"), "2");
     EXPECT_EQ(query(file, "SELECT count(*) FROM sqlite_schema WHERE name='extra'"), "0");
     open_ok();
 }
@@ -134,7 +155,7 @@ TEST_F(UsageDbTest, RefusesANewerVersion)
 {
     open_ok();
     query(file, "PRAGMA user_version = 7");
-    EXPECT_THAT(open_error(), HasSubstr("newer version (schema 7, this one knows 1)"));
+    EXPECT_THAT(open_error(), HasSubstr("newer version (schema 7, this one knows 2)"));
     EXPECT_EQ(query(file, "PRAGMA user_version"), "7");
 }
 

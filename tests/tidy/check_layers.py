@@ -14,6 +14,7 @@ MAY_INCLUDE = {
     "shared/segment": {"shared/base"},
     "shared/providers": {"shared/base", "shared/http"},
     "shared/selection": {"shared/base", "shared/http", "shared/providers", "shared/segment"},
+    "shared/simulation": {"shared/base", "shared/http", "shared/providers", "shared/segment", "shared/selection"},
     "shared/config": {"shared/base", "shared/http", "shared/providers", "shared/selection"},
     "shared/evidence": {"shared/base", "shared/http", "shared/providers", "shared/segment"},
     "shared/ipc": {"shared/base"},

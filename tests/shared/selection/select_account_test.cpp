@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <random>
 #include <vector>
 
 namespace shared {
@@ -390,55 +389,6 @@ TEST(SelectAccount, ThresholdsLowerTheScoreButNeverExclude)
 {
     const std::array all{account(0, 99)};
     EXPECT_TRUE(select_account(query(), all).account.is_set());
-}
-
-TEST(SelectAccountProperty, NeverPicksOneThatCannotServeWhileOneCan)
-{
-    std::mt19937 random(42);
-    const auto chance = [&](unsigned n) { return random() % n == 0; };
-    for (int round = 0; round < 5000; ++round) {
-        std::vector<Candidate> all;
-        const auto count = static_cast<std::uint16_t>(1 + random() % 8);
-        for (std::uint16_t i = 0; i < count; ++i) {
-            Candidate candidate = account(i, static_cast<int>(random() % 101));
-            if (chance(4)) candidate.routing.cooling_until = kNow.plus(minutes(1));
-            if (chance(6)) candidate.routing.state = AccountState::failing;
-            if (chance(6)) candidate.routing.state = AccountState::disabled;
-            candidate.in_flight = random() % 30;
-            add_penalty(candidate.routing, random() % 900, kNow);
-            all.push_back(candidate);
-        }
-        auto q = query();
-        q.rotation = random();
-        if (chance(3)) q.pinned = AccountSlot{static_cast<std::uint16_t>(random() % count)};
-        const Selection selection = select_account(q, all);
-        bool anyone = false;
-        for (const Candidate& c : all) {
-            anyone = anyone || condition(c.routing, kNow) == AccountCondition::ready;
-        }
-        ASSERT_EQ(selection.account.is_set(), anyone);
-        if (anyone) {
-            ASSERT_EQ(
-                condition(all[selection.account.value].routing, kNow), AccountCondition::ready);
-            ASSERT_EQ(select_account(q, all).account, selection.account) << "deterministic";
-        }
-    }
-}
-
-TEST(SelectAccountProperty, MoreRoomNeverScoresLess)
-{
-    for (int reset_hours : {2, 5, 20, 100, 160}) {
-        double before = 1e9;
-        for (int percent = 0; percent <= 100; ++percent) {
-            Candidate candidate = account(0);
-            const UsedShare used = UsedShare::from_fraction(percent / 100.0);
-            const UnixMillis reset = kNow.plus(hours(reset_hours));
-            record_window(candidate.routing, 604800, used, reset, EvidenceSource::header, kNow);
-            const double value = score(Strategy::balanced, candidate, kNow);
-            EXPECT_LE(value, before + 1e-9) << percent << " % at " << reset_hours << " h";
-            before = value;
-        }
-    }
 }
 
 } // namespace

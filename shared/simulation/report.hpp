@@ -1,0 +1,26 @@
+/// The table that `codex-pool simulate` prints: strategies side by side.
+#pragma once
+
+#include "shared/simulation/simulation.hpp"
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace shared::simulation {
+
+/// One column of the table.
+struct Column {
+    Strategy strategy = Strategy::balanced;
+    Outcome outcome;
+};
+
+[[nodiscard]] std::string table(const Trace& trace, std::span<const Column> columns);
+
+/// "6 users, 12345 requests of 551 conversations in 7.0 days"
+[[nodiscard]] std::string summary(const Trace& trace);
+
+/// "1 user", "2 users"
+[[nodiscard]] std::string counted(std::size_t number, std::string_view noun);
+
+} // namespace shared::simulation
