@@ -32,6 +32,11 @@ void Notifier::send(std::string_view state) const
         size);
 }
 
+void Notifier::stopping(unsigned long long seconds) const
+{
+    send("STOPPING=1\nEXTEND_TIMEOUT_USEC=" + std::to_string(seconds * 1'000'000));
+}
+
 void Notifier::reloading(long long monotonic_us) const
 {
     send("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(monotonic_us));

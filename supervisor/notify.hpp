@@ -16,7 +16,8 @@ public:
 
     void ready() const { send("READY=1"); }
 
-    void stopping() const { send("STOPPING=1"); }
+    /// `seconds` is how long that may take; systemd waits as long, even if TimeoutStopSec is less.
+    void stopping(unsigned long long seconds) const;
 
     /// `monotonic_us` as systemd wants to know it for Type=notify-reload.
     void reloading(long long monotonic_us) const;

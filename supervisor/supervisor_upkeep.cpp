@@ -117,7 +117,8 @@ void SupervisorLoop::begin_shutdown(std::string_view why, int exit_code)
     if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
     phase_ = Phase::draining;
     exit_code_ = exit_code;
-    notifier_.stopping();
+    constexpr unsigned kAfterGraceSeconds = 30; // the last usage on a slow disk
+    notifier_.stopping(config_.shutdown_grace_seconds + kAfterGraceSeconds);
     shared::log::info(
         "event=stopping why=\"{}\" grace_seconds={}", why, config_.shutdown_grace_seconds);
     start_timer_.cancel();

@@ -18,7 +18,7 @@ function plain(text) {
     return text
 }
 
-# What was collected: the settings that share a description, and the description.
+# Prints what was collected: the settings that share a description, and the description.
 function flush_settings(    i, sentence) {
     for (i = 1; i <= settings; i++) {
         print (i == 1 ? ".TP" : ".TQ")
@@ -27,7 +27,10 @@ function flush_settings(    i, sentence) {
     if (settings > 0) {
         sentence = plain(description)
         if (sentence ~ /^\./) sentence = "\\&" sentence
-        print sentence
+        print (sentence == "" ? "An example." : sentence)
+    } else if (description != "") {
+        print ".PP"
+        print plain(description)
     }
     settings = 0
     description = ""
@@ -48,11 +51,15 @@ function flush_settings(    i, sentence) {
 /^\[/ {
     table = substr($0, 2, index($0, "]") - 2)
     introduction = description
-    flush_settings()
     description = ""
     print ".SH TABLE [" plain(table) "]"
     if (introduction != "") print plain(introduction)
     next
+}
+
+# A table whose names the owner chooses has an example only.
+/^# [a-z_]+ = / {
+    sub(/^# /, "")
 }
 
 /^#/ {

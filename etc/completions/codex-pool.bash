@@ -37,8 +37,13 @@ _codex_pool() {
     type=""
     [[ $previous != -* ]] || type=$(awk -F '\t' -v option="$previous" '$1 == option { print $2; exit }' <<<"$help")
     case $type in
-    FILE) mapfile -t COMPREPLY < <(compgen -f -- "$current") && compopt -o filenames 2>/dev/null && return 0 ;;
-    FOLDER) mapfile -t COMPREPLY < <(compgen -d -- "$current") && compopt -o filenames 2>/dev/null && return 0 ;;
+    FILE | FOLDER)
+        local kind=-f
+        [[ $type == FILE ]] || kind=-d
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen $kind -- "$current")
+        return 0
+        ;;
     ?*) return 0 ;;
     esac
     local wanted='^[^-]'

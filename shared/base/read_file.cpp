@@ -130,6 +130,8 @@ read_file(const std::filesystem::path& file, std::size_t bytes_max, const char* 
 
     FileText text;
     text.mode = status.st_mode & 07777U;
+    // How packages do it: root's file, which the service's group may read.
+    if (status.st_uid == 0 && status.st_gid != 0) text.mode &= ~0040U;
     // Sized once, with one byte to see a file that grew: no copies of a secret are left behind by growing.
     text.bytes.resize(
         bytes_max < 4096 ? bytes_max + 1 : static_cast<std::size_t>(status.st_size) + 1);

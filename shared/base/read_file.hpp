@@ -15,7 +15,7 @@ namespace shared {
 
 struct FileText {
     std::string bytes;
-    unsigned mode = 0;    ///< permission bits
+    unsigned mode = 0; ///< permission bits, without the one that root gives to a group on purpose
     bool missing = false; ///< there is no such file; `bytes` is empty
 };
 

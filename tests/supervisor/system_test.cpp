@@ -110,11 +110,15 @@ TEST(Notifier, SpeaksToSystemdsSocket)
     const Notifier notifier(name);
     notifier.ready();
     notifier.reloading(42);
+    notifier.stopping(60);
     char text[64];
     ssize_t got = recv(server.get(), text, sizeof(text), MSG_DONTWAIT);
     EXPECT_EQ(std::string(text, std::max<ssize_t>(got, 0)), "READY=1");
     got = recv(server.get(), text, sizeof(text), MSG_DONTWAIT);
     EXPECT_EQ(std::string(text, std::max<ssize_t>(got, 0)), "RELOADING=1\nMONOTONIC_USEC=42");
+    got = recv(server.get(), text, sizeof(text), MSG_DONTWAIT);
+    EXPECT_EQ(
+        std::string(text, std::max<ssize_t>(got, 0)), "STOPPING=1\nEXTEND_TIMEOUT_USEC=60000000");
     Notifier("").ready(); // nobody listens: nothing happens
     Notifier(std::string(200, 'x')).ready();
 }

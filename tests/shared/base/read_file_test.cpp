@@ -8,6 +8,7 @@
 #include <string>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace shared {
 namespace {
@@ -24,6 +25,22 @@ TEST(ReadFile, BytesAndMode)
     EXPECT_EQ(text->bytes, bytes);
     EXPECT_EQ(text->mode, 0640U);
     EXPECT_FALSE(text->missing);
+}
+
+TEST(ReadFile, RootMayShowItsFileToOneGroup)
+{
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file to a group";
+    const tests::TempDir dir;
+    const auto mode_of = [&dir](unsigned mode) {
+        const auto path = dir.write("f", "x", mode);
+        EXPECT_EQ(::chown(path.c_str(), 0, 4711), 0);
+        EXPECT_EQ(::chmod(path.c_str(), mode), 0);
+        const auto text = read_file(path, 5, "test file");
+        return text.has_value() ? text->mode : 0U;
+    };
+    EXPECT_EQ(exposure_warning("/f", mode_of(0640)), "");
+    EXPECT_NE(exposure_warning("/f", mode_of(0660)), "");
+    EXPECT_NE(exposure_warning("/f", mode_of(0644)), "");
 }
 
 TEST(ReadFile, MissingIsNoProblem)
@@ -86,8 +103,7 @@ TEST(Printable, LeavesTextAndReplacesControls)
     EXPECT_EQ(
         printable("a\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80~"),
         "a\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80~");
-    EXPECT_EQ(
-        printable("a\x1b[2J\n\x7f\xC2\x9B"), "a?[2J???");
+    EXPECT_EQ(printable("a\x1b[2J\n\x7f\xC2\x9B"), "a?[2J???");
     EXPECT_EQ(printable(std::string_view("\0", 1)), "?");
     EXPECT_EQ(printable("\xff"), "?");
 }

@@ -1,0 +1,299 @@
+#!/usr/bin/env bash
+# The Debian package in a container with real systemd: install, serve, break, upgrade, reboot, remove, purge.
+#
+#   run.sh BUILD_FOLDER FAKE_UPSTREAMS
+#
+# Ends with "N passed, N failed"; with status 77 and the reason where no container can be booted. The Debian root is kept
+# in $CODEX_POOL_TEST_CACHE (default ~/.cache/codex-pool-tests).
+set -uo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+build=$1 fakes=$2
+
+skip() {
+    echo "SKIPPED: $*"
+    exit 77
+}
+
+if [ "$(id -u)" -ne 0 ]; then
+    sudo -n true 2>/dev/null || skip "booting a container needs root, and sudo asks for a password"
+    exec sudo -n CODEX_POOL_TEST_CACHE="${CODEX_POOL_TEST_CACHE:-$HOME/.cache/codex-pool-tests}" "${BASH_SOURCE[0]}" "$@"
+fi
+for program in systemd-nspawn debootstrap lintian; do
+    command -v $program >/dev/null || skip "$program is not installed (scripts/deps.sh test)"
+done
+
+# Processes of its own number space: however this ends, the container ends with it.
+if [ -z "${CODEX_POOL_SYSTEMD_INSIDE:-}" ]; then
+    export CODEX_POOL_SYSTEMD_INSIDE=1
+    unshare --pid --fork --mount-proc true || skip "this machine gives no process number space of its own"
+    exec unshare --pid --fork --kill-child --mount-proc "${BASH_SOURCE[0]}" "$@"
+fi
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/codex-pool-systemd-XXXXXX")
+root=$work/root
+nspawn="" leader=""
+passed=0
+# shellcheck source=container.sh
+. "$here/container.sh"
+trap 'stop_container; soon rm -rf --one-file-system "$work"' EXIT # the last processes may still write
+
+step() { printf -- '-- %s\n' "$*"; }
+
+# check WHAT COMMAND...: what follows builds on what was checked, so the first failure ends the run.
+check() {
+    local what=$1
+    shift
+    if "$@" >"$work/output" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok $what"
+        return
+    fi
+    echo "FAILED $what"
+    sed 's/^/    | /' "$work/output" | tail -40
+    if [ -n "$leader" ]; then
+        inside journalctl --no-pager -u codex-pool -u fakes -n 40 | sed 's/^/    # /'
+    fi
+    echo "$passed passed, 1 failed"
+    exit 1
+}
+
+not() { ! "$@"; }
+
+# ---- the service, as its user sees it --------------------------------------------------------------------------------
+
+base=http://127.0.0.1:8989
+get() { inside curl -sS --fail-with-body --max-time 60 "$@"; }
+healthy() { get "$base/healthz" | grep -q '"ok":true'; }
+has_accounts() { get "$base/healthz" | grep -q "\"healthy_accounts\":$1\\b"; }
+state() { inside systemctl show --property="$1" --value codex-pool; }
+state_is() { [ "$(state ActiveState)" = "$1" ]; }
+journal_says() { inside journalctl --no-pager -u codex-pool --since "@$since" | grep -qE "$1"; }
+journal_begins() { since=$(date +%s); }
+mode() { [ "$(inside stat -c '%a %U:%G' "$1")" = "$2" ] || { inside ls -ld "$1" && false; }; }
+
+# ask [CURL_OPTION...]: one turn.
+ask() {
+    get --no-buffer "$base/v1/messages" -H 'Content-Type: application/json' -H 'X-Api-Key: any' "$@" \
+        -H 'anthropic-version: 2023-06-01' \
+        -d '{"model":"claude-sonnet-4-5","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}]}'
+}
+answered() { ask "$@" | grep -q '^event: message_stop'; }
+
+# begin_stream starts a turn whose answer stops in the middle, until whole_stream lets it go on.
+tell_fakes() { get "http://127.0.0.1:18080/_fake/$1" -d "${2:-}"; }
+begin_stream() {
+    rm -f "$work/stream"
+    tell_fakes reset && tell_fakes script '{"times":1,"gate_after":3}' || return 1
+    ask >"$work/stream" 2>&1 &
+    stream=$!
+    soon grep -q '^event: message_start' "$work/stream"
+}
+still_streaming() { kill -0 "$stream" && ! grep -q '^event: message_stop' "$work/stream"; }
+whole_stream() { still_streaming && tell_fakes release && wait "$stream" && grep -q '^event: message_stop' "$work/stream"; }
+
+counted_requests() { get "$base/metrics" | awk '/^codexpool_account_requests_total/ { sum += $2 } END { print sum + 0 }'; }
+counted() { [ "$(counted_requests)" -ge "$1" ]; }
+
+drop_in() { inside install -D -m 644 "/usr/share/doc/codex-pool/examples/$1" "/etc/systemd/system/codex-pool.service.d/$1"; }
+no_drop_ins() { inside rm -rf /etc/systemd/system/codex-pool.service.d && inside systemctl daemon-reload; }
+restart() { inside systemctl daemon-reload && inside systemctl restart codex-pool; }
+# listens ADDRESS: every listening TCP socket on the port is on that address (as /proc/net/tcp spells it).
+# shellcheck disable=SC2016
+listens() { [ "$(inside awk '$4 == "0A" { print $2 }' /proc/net/tcp | grep -v ':46A0$' | sort -u)" = "$1" ]; }
+processes() { inside pgrep -u codex-pool; }
+# Every process of the user is the main process or its child.
+one_family() { [ "$(processes | wc -l)" -eq $(($(inside pgrep -P "$(state MainPID)" | wc -l) + 1)) ]; }
+
+# A container with nothing in it but our own /usr: where that does not run, no other would.
+nspawn_works() {
+    mkdir -p "$work/probe/usr" && ln -s usr/bin usr/lib usr/lib64 "$work/probe/" &&
+        SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1 systemd-nspawn --quiet --directory="$work/probe" --bind-ro=/usr --private-network \
+            --register=no --keep-unit --console=pipe "--machine=codex-pool-probe-$$" /usr/bin/true </dev/null >"$work/output" 2>&1
+}
+nspawn_works || skip "systemd-nspawn does not work on this machine: $(tail -1 "$work/output")"
+
+# ---- the package --------------------------------------------------------------------------------------------------------
+
+step "the package"
+check "cpack makes a package" cpack --config "$build/CPackConfig.cmake" -B "$work/deb"
+deb=$(find "$work/deb" -maxdepth 1 -name 'codex-pool_*.deb')
+check "lintian finds no error and no warning" lintian --allow-root --fail-on error,warning "$deb"
+newer=$work/codex-pool_newer.deb
+dpkg-deb -R "$deb" "$work/newer" && sed -i 's/^Version: .*/&+newer/' "$work/newer/DEBIAN/control" &&
+    dpkg-deb --root-owner-group -b "$work/newer" "$newer" >/dev/null || exit 1
+
+step "a container"
+cached=$("$here/root.sh" "${CODEX_POOL_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/codex-pool-tests}/systemd" "$deb") || exit 1
+cp -a "$cached" "$root" || exit 1
+rm -f "$root/.complete"
+cp "$deb" "$newer" "$root/root/"
+install -m 755 "$fakes" "$root/usr/local/bin/fake_upstreams"
+# The fakes' tokens of these accounts are the same at every start.
+cat >"$root/etc/systemd/system/fakes.service" <<UNIT
+[Service]
+ExecStart=/usr/local/bin/fake_upstreams /root/fake claude=1 claude_key=1 --port=18080
+[Install]
+WantedBy=multi-user.target
+UNIT
+# Nothing of ours is in it yet: if this does not work it is the machine's matter.
+boot || { cat "$work/console"; skip "systemd-nspawn cannot boot a Debian container on this machine"; }
+inside systemctl enable --now fakes 2>/dev/null
+soon inside test -s /root/fake/url || { inside systemctl status fakes; exit 1; }
+
+step "installation"
+install_package() { inside apt-get install -q -y "/root/$(basename "$1")" </dev/null; }
+check "apt installs it and asks nothing" install_package "$deb"
+check "it is enabled" inside systemctl is-enabled codex-pool
+check "it is started" soon state_is active
+check "enable --now has nothing to complain about" inside systemctl enable --now codex-pool
+check "it answers, without any account" soon healthy
+check "it listens on loopback only" listens 0100007F:231D
+check "config.toml is root's and the service's" mode /etc/codex-pool/config.toml '640 root:codex-pool'
+check "the data folder is the service's alone" mode /var/lib/codex-pool '700 codex-pool:codex-pool'
+check "the pool folder, too" mode /var/lib/codex-pool/pool '700 codex-pool:codex-pool'
+exposure() {
+    local score
+    score=$(inside systemd-analyze --no-pager security codex-pool | sed -nE 's/.*exposure level.*: ([0-9.]+) .*/\1/p')
+    echo "exposure $score"
+    awk -v score="$score" 'BEGIN { exit !(score != "" && score <= 1.5) }'
+}
+check "systemd-analyze security gives at most 1.5" exposure
+sandboxed() {
+    local pid
+    pid=$(state MainPID)
+    inside grep -E '^(Seccomp|NoNewPrivs|CapEff):' "/proc/$pid/status"
+    inside grep -qE '^Seccomp:\s*2' "/proc/$pid/status" && inside grep -qE '^NoNewPrivs:\s*1' "/proc/$pid/status" &&
+        not inside nsenter -m -t "$pid" touch /etc/x &&
+        not inside nsenter -m -t "$pid" ls /root/fake
+}
+check "its sandbox is on" sandboxed
+check "its user cannot write to its configuration" not inside runuser -u codex-pool -- touch /etc/codex-pool/x /etc/codex-pool/config.toml
+
+step "configuration"
+# shellcheck disable=SC2016
+configure() {
+    # The example's last table makes way for the fakes' one.
+    inside sed -i '/^\[upstream\]/,$d' /etc/codex-pool/config.toml &&
+        inside sh -c 'cat /root/fake/upstream.toml >>/etc/codex-pool/config.toml && echo "# mine" >>/etc/codex-pool/config.toml'
+}
+check "the fakes are configured" configure
+check "a restart takes it" restart
+check "the packaged configuration has no fault" inside runuser -u codex-pool -- codex-pool check --config /etc/codex-pool/config.toml
+
+step "credentials"
+journal_begins
+check "a credential file comes with the wrong owner" inside install -m 600 /root/fake/pool/claude_1.json /var/lib/codex-pool/pool/
+check "a reload says so" inside systemctl reload codex-pool
+check "the journal names it" soon journal_says 'claude_1.json.*permission denied'
+check "credential files come" inside sh -c 'install -o codex-pool -g codex-pool -m 600 /root/fake/pool/*.json /var/lib/codex-pool/pool/'
+check "a reload" inside systemctl reload codex-pool
+check "the accounts are in service" soon has_accounts 2
+check "a turn is answered" answered
+check "the journal has the request" soon journal_says 'request=.*status=200'
+
+step "nothing is cut by a reload or by the end of a worker"
+check "a stream begins" begin_stream
+check "reload" inside systemctl reload codex-pool
+check "the stream runs on and ends whole" whole_stream
+main=$(state MainPID)
+worker=$(inside pgrep -f 'child --role worker' | head -1)
+check "a worker is killed" inside kill -KILL "$worker"
+check "it is replaced" soon sh -c "! kill -0 $worker 2>/dev/null"
+check "the pool serves on" answered
+check "under the same main process" test "$main" = "$(state MainPID)"
+
+step "kill -9 of the main process"
+check "a stream begins" begin_stream
+journal_begins
+check "the supervisor is killed" inside kill -KILL "$main"
+check "systemd starts another" soon journal_says 'Started codex-pool'
+check "another it is" not test "$main" = "$(state MainPID)"
+check "the accounts are in service again" soon has_accounts 2
+check "a turn is answered" answered
+check "meanwhile the stream runs on and ends whole" whole_stream
+check "the worker left behind has gone" soon one_family
+
+step "an unreadable configuration"
+check "it loses its mode" inside chmod 000 /etc/codex-pool/config.toml
+journal_begins
+check "a restart fails" not restart
+check "the journal says why" soon journal_says 'config.toml.*permission denied'
+check "it gets its mode back" inside chmod 640 /etc/codex-pool/config.toml
+check "the service comes back by itself" soon healthy
+
+step "the examples"
+check "lan.conf" drop_in lan.conf
+check "a password for it" inside sh -c 'umask 077 && echo POOL_ADMIN_PASSWORD=a-long-enough-password >/etc/codex-pool/environment'
+check "restart" restart
+check "it answers" soon healthy
+check "it listens on every address" listens 00000000:231D
+check "strangers see nothing" not get "$base/status"
+check "the owner does" get -u admin:a-long-enough-password "$base/status"
+no_drop_ins
+check "listen.conf" drop_in listen.conf
+check "restart" restart
+base=http://127.0.0.1:80
+check "it answers on port 80" soon healthy
+check "and nowhere else" listens 0100007F:0050
+no_drop_ins
+base=http://127.0.0.1:8989
+check "restart without them" restart
+check "it is back at its own address" soon healthy
+check "a turn is answered" answered
+
+step "an update of the package"
+begun=$(counted_requests)
+main=$(state MainPID)
+check "apt installs the newer one and asks nothing" install_package "$newer"
+check "it is the newer one" inside sh -c "dpkg-query -W -f '\${Version}' codex-pool | grep -q newer"
+check "it runs" soon healthy
+check "anew" not test "$main" = "$(state MainPID)"
+check "with the owner's configuration" inside grep -qx '# mine' /etc/codex-pool/config.toml
+check "config.toml is still root's and the service's" mode /etc/codex-pool/config.toml '640 root:codex-pool'
+check "with its accounts" soon has_accounts 2
+check "with its usage" counted "$begun"
+check "a turn is answered" answered
+
+step "a reboot"
+begun=$(counted_requests)
+inside systemctl reboot
+halted
+check "the container reboots" test $? -eq 133
+check "and comes up" boot
+check "the pool is there" soon healthy
+check "with its accounts" soon has_accounts 2
+check "with its usage" counted "$begun"
+check "a turn is answered" answered
+
+step "a stop lets a stream finish"
+check "a stream begins" begin_stream
+inside systemctl stop codex-pool &
+check "the service is stopping" soon state_is deactivating
+check "the stream runs on and ends whole" whole_stream
+check "the service has stopped" soon state_is inactive
+check "no process is left" not processes
+check "start" inside systemctl start codex-pool
+
+step "removal"
+check "apt removes it" inside apt-get remove -q -y codex-pool
+check "no process is left" not processes
+check "nobody answers" not healthy
+check "the program is gone" not inside test -e /usr/bin/codex-pool
+check "the configuration stays" inside grep -qx '# mine' /etc/codex-pool/config.toml
+check "the credentials stay" inside test -s /var/lib/codex-pool/pool/claude_1.json
+check "the database stays" inside test -s /var/lib/codex-pool/proxy.db
+check "it is installed again" install_package "$newer"
+check "it serves at once" soon has_accounts 2
+check "a turn is answered" answered
+
+step "purge"
+check "apt purges it and asks nothing" inside apt-get purge -q -y codex-pool
+check "no process is left" not processes
+leftovers() {
+    inside find / -xdev -name '*codex-pool*' -not -path '/proc/*' -not -path '/root/*' -not -path '/tmp/*'
+}
+nothing_left() { [ -z "$(leftovers)" ] || { leftovers && false; }; }
+check "no file is left" nothing_left
+check "systemd knows nothing of it" not inside systemctl cat codex-pool
+
+echo "$passed passed, 0 failed"
