@@ -126,22 +126,22 @@ step "a container"
 cached=$("$here/root.sh" "${CODEX_POOL_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/codex-pool-tests}/systemd" "$deb") || exit 1
 cp -a "$cached" "$root" || exit 1
 rm -f "$root/.complete"
-cp "$deb" "$newer" "$root/root/"
+cp "$deb" "$newer" "$root/srv/"
 install -m 755 "$fakes" "$root/usr/local/bin/fake_upstreams"
 # The fakes' tokens of these accounts are the same at every start.
 cat >"$root/etc/systemd/system/fakes.service" <<UNIT
 [Service]
-ExecStart=/usr/local/bin/fake_upstreams /root/fake claude=1 claude_key=1 --port=18080
+ExecStart=/usr/local/bin/fake_upstreams /srv/fake claude=1 claude_key=1 --port=18080
 [Install]
 WantedBy=multi-user.target
 UNIT
 # Nothing of ours is in it yet: if this does not work it is the machine's matter.
 boot || { cat "$work/console"; skip "systemd-nspawn cannot boot a Debian container on this machine"; }
 inside systemctl enable --now fakes 2>/dev/null
-soon inside test -s /root/fake/url || { inside systemctl status fakes; exit 1; }
+soon inside test -s /srv/fake/url || { inside systemctl status fakes; exit 1; }
 
 step "installation"
-install_package() { inside apt-get install -q -y "/root/$(basename "$1")" </dev/null; }
+install_package() { inside apt-get install -q -y "/srv/$(basename "$1")" </dev/null; }
 check "apt installs it and asks nothing" install_package "$deb"
 check "it is enabled" inside systemctl is-enabled codex-pool
 check "it is started" soon state_is active
@@ -164,7 +164,7 @@ sandboxed() {
     inside grep -E '^(Seccomp|NoNewPrivs|CapEff):' "/proc/$pid/status"
     inside grep -qE '^Seccomp:\s*2' "/proc/$pid/status" && inside grep -qE '^NoNewPrivs:\s*1' "/proc/$pid/status" &&
         not inside nsenter -m -t "$pid" touch /etc/x &&
-        not inside nsenter -m -t "$pid" ls /root/fake
+        not inside nsenter -m -t "$pid" sh -c 'ls -A ~ | grep .'
 }
 check "its sandbox is on" sandboxed
 check "its user cannot write to its configuration" not inside runuser -u codex-pool -- touch /etc/codex-pool/x /etc/codex-pool/config.toml
@@ -174,7 +174,7 @@ step "configuration"
 configure() {
     # The example's last table makes way for the fakes' one.
     inside sed -i '/^\[upstream\]/,$d' /etc/codex-pool/config.toml &&
-        inside sh -c 'cat /root/fake/upstream.toml >>/etc/codex-pool/config.toml && echo "# mine" >>/etc/codex-pool/config.toml'
+        inside sh -c 'cat /srv/fake/upstream.toml >>/etc/codex-pool/config.toml && echo "# mine" >>/etc/codex-pool/config.toml'
 }
 check "the fakes are configured" configure
 check "a restart takes it" restart
@@ -182,10 +182,10 @@ check "the packaged configuration has no fault" inside runuser -u codex-pool -- 
 
 step "credentials"
 journal_begins
-check "a credential file comes with the wrong owner" inside install -m 600 /root/fake/pool/claude_1.json /var/lib/codex-pool/pool/
+check "a credential file comes with the wrong owner" inside install -m 600 /srv/fake/pool/claude_1.json /var/lib/codex-pool/pool/
 check "a reload says so" inside systemctl reload codex-pool
 check "the journal names it" soon journal_says 'claude_1.json.*permission denied'
-check "credential files come" inside sh -c 'install -o codex-pool -g codex-pool -m 600 /root/fake/pool/*.json /var/lib/codex-pool/pool/'
+check "credential files come" inside sh -c 'install -o codex-pool -g codex-pool -m 600 /srv/fake/pool/*.json /var/lib/codex-pool/pool/'
 check "a reload" inside systemctl reload codex-pool
 check "the accounts are in service" soon has_accounts 2
 check "a turn is answered" answered
@@ -290,7 +290,7 @@ step "purge"
 check "apt purges it and asks nothing" inside apt-get purge -q -y codex-pool
 check "no process is left" not processes
 leftovers() {
-    inside find / -xdev -name '*codex-pool*' -not -path '/proc/*' -not -path '/root/*' -not -path '/tmp/*'
+    inside find / -xdev -name '*codex-pool*' -not -path '/proc/*' -not -path '/srv/*' -not -path '/tmp/*'
 }
 nothing_left() { [ -z "$(leftovers)" ] || { leftovers && false; }; }
 check "no file is left" nothing_left
