@@ -1,6 +1,6 @@
 # Completion of codex-pool for bash. Commands and options come from the program's own help, so they are never out of date.
 
-# _codex_pool_help PROGRAM [COMMAND]: lines "option<TAB>TYPE" and "command<TAB>".
+# _codex_pool_help PROGRAM [COMMAND]...: lines "option<TAB>TYPE" and "command<TAB>".
 _codex_pool_help() {
     "$@" --help 2>/dev/null | awk '
         /^Options:/ { part = "options"; next }
@@ -8,8 +8,8 @@ _codex_pool_help() {
         /^[^ ]/ { part = "" }
         part == "options" && /^  -/ {
             sub(/^  /, "")
-            type = ""
-            if (match($0, /^[^ ]+ [A-Z][A-Z:]*/)) type = substr($0, index($0, " ") + 1, RLENGTH - index($0, " "))
+            sub(/  +.*/, "")
+            type = (index($0, " ") > 0) ? substr($0, index($0, " ") + 1) : ""
             sub(/ .*/, "")
             count = split($0, names, ",")
             for (i = 1; i <= count; i++) {
@@ -22,17 +22,19 @@ _codex_pool_help() {
 
 _codex_pool() {
     local program=${COMP_WORDS[0]} current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local help command="" word type
+    local help below word type
+    local -a command=()
     COMPREPLY=()
     help=$(_codex_pool_help "$program") || return 0
+    below=$help
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-        if [[ $word != -* ]] && grep -q "^$word"$'\t' <<<"$help"; then
-            command=$word
-            break
+        if [[ $word != -* ]] && grep -qxF "$word"$'\t' <<<"$below"; then
+            command+=("$word")
+            below=$(_codex_pool_help "$program" "${command[@]}")
         fi
     done
     # A command takes the common options as well as its own.
-    [[ -z $command ]] || help=$(_codex_pool_help "$program" "$command" && grep '^-' <<<"$help")
+    [[ ${#command[@]} -eq 0 ]] || help=$below$'\n'$(grep '^-' <<<"$help")
 
     type=""
     [[ $previous != -* ]] || type=$(awk -F '\t' -v option="$previous" '$1 == option { print $2; exit }' <<<"$help")

@@ -5,11 +5,9 @@ function __codex_pool_help --argument-names part
     set --local tokens (commandline --tokenize --cut-at-cursor --current-process)
     set --local program $tokens[1]
     set --local command (__codex_pool_command $tokens)
-    if test $part = commands -a -n "$command"
-        return
-    end
     begin
-        $program --help 2>/dev/null
+        # A command takes the common options as well as its own.
+        test $part = options -o -z "$command"; and $program --help 2>/dev/null
         test -n "$command"; and $program $command --help 2>/dev/null
     end | awk -v wanted=$part '
         /^Options:/ { part = "options"; next }
@@ -28,15 +26,15 @@ function __codex_pool_help --argument-names part
         }'
 end
 
-# The command among the words typed, if any: the first one that is the name of one.
+# The commands among the words typed: each one the name of one below the last.
 function __codex_pool_command
-    set --local names ($argv[1] --help 2>/dev/null | awk '/^Subcommands:/ { on = 1; next } /^[^ ]/ { on = 0 } on && /^  [a-z]/ { print $1 }')
+    set --local command
     for word in $argv[2..]
-        if contains -- $word $names
-            echo $word
-            return
+        if $argv[1] $command --help 2>/dev/null | awk '/^Subcommands:/ { on = 1; next } /^[^ ]/ { on = 0 } on { print $1 }' | string match --quiet -- $word
+            set --append command $word
         end
     end
+    string join \n -- $command
 end
 
 function __codex_pool_before

@@ -189,6 +189,8 @@ check "credential files come" inside sh -c 'install -o codex-pool -g codex-pool 
 check "a reload" inside systemctl reload codex-pool
 check "the accounts are in service" soon has_accounts 2
 check "a turn is answered" answered
+# shellcheck disable=SC2016
+check "root may ask what the accounts do" inside sh -c '[ "$(codex-pool accounts --config /etc/codex-pool/config.toml | grep -c claude:)" -eq 2 ]'
 check "the journal has the request" soon journal_says 'request=.*status=200'
 
 step "nothing is cut by a reload or by the end of a worker"

@@ -31,8 +31,9 @@ def help_of(program, *command):
 def manual(root):
     """The commands and options that the manual page describes."""
     text = (root / "docs/man/codex-pool.1.in").read_text().replace("\\-", "-")
-    commands = set(re.findall(r"^\.TP\n\.BI? \"?([a-z][a-z-]*)", text.split(".SH COMMANDS")[1].split(".SH ")[0], re.M))
-    described = re.findall(r"^\.TP\n\.B[RI] (.*)", text, re.M)
+    section = text.split(".SH COMMANDS")[1].split(".SH ")[0]
+    commands = {name.strip() for name in re.findall(r"^\.TP\n\.BI? \"?([a-z][a-z -]*)", section, re.M)}
+    described = re.findall(r"^\.TP\n\.B[RI]? (.*)", text, re.M)
     options = {name for line in described for name in re.findall(r"(?<![a-z-])--?[a-zA-Z][a-z-]*", line)}
     return commands, options
 
@@ -92,10 +93,14 @@ def run(command, folder):
 
 def problems(root, program):
     commands, options = help_of(program)
-    everything = {command: help_of(program, command)[1] for command in commands}
-    all_options = options.union(*everything.values())
+    # command -> the commands below it, its own options
+    everything = {command: help_of(program, command) for command in commands}
+    for command in commands:
+        for below in everything[command][0]:
+            everything[f"{command} {below}"] = help_of(program, command, below)
+    all_options = options.union(*(own for _, own in everything.values()))
     described_commands, described_options = manual(root)
-    for what, there, described in [("command", commands, described_commands), ("option", all_options, described_options)]:
+    for what, there, described in [("command", set(everything), described_commands), ("option", all_options, described_options)]:
         for name in sorted(there - described):
             yield f"docs/man/codex-pool.1.in: {what} {name} is missing"
         for name in sorted(described - there):
@@ -107,14 +112,16 @@ def problems(root, program):
         (folder / "a-folder").mkdir()
         long_options = {option for option in options if option.startswith("--")}
         questions = [(["codex-pool", ""], commands), (["codex-pool", "--"], long_options)]
-        questions += [(["codex-pool", command, "--"], long_options | {o for o in own if o.startswith("--")})
-                      for command, own in sorted(everything.items())]
+        for command, (below, own) in sorted(everything.items()):
+            questions.append((["codex-pool", *command.split(), "--"], long_options | {o for o in own if o.startswith("--")}))
+            if below:
+                questions.append((["codex-pool", *command.split(), ""], below))
         for words, expected in questions:
             asked = " ".join(words)
             for shell, ask in [("bash", bash), ("fish", fish)]:
                 if shutil.which(shell) and (found := ask(root, folder, words)) != expected:
                     yield f"{shell}: `{asked}` offers {sorted(found)} instead of {sorted(expected)}"
-        for words, expected in questions[:2]:  # a zsh takes its time to start
+        for words, expected in questions[:2] + [q for q in questions[2:] if q[0][-1] == ""]:  # a zsh takes its time to start
             if shutil.which("zsh") and not expected <= (found := zsh(root, folder, words, expected)):
                 yield f"zsh: `{' '.join(words)}` offers {sorted(found)} instead of {sorted(expected)}"
         for shell, ask in [("bash", bash), ("fish", fish)]:
