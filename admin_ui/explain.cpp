@@ -298,8 +298,7 @@ explain(const shared::FoundDecision& found, const DecisionNames& names, shared::
     page.add("", request_text(context));
     page.add("", ending_text(context));
     page.add("", "");
-    const bool was_chosen =
-        decision.ending != DecisionEnding::local && decision.ending != DecisionEnding::overloaded;
+    const bool was_chosen = decision.ending != DecisionEnding::local;
     const bool is_turn = decision.parent_id[0] != '\0';
     if (was_chosen && !is_turn &&
         (decision.candidates_total > 0 || decision.attempts_total > 0 ||

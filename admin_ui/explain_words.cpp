@@ -93,7 +93,7 @@ std::string refused_text(const ExplainContext& context)
     case DecisionEnding::deadline:
         return "the upstream did not answer in time";
     case DecisionEnding::overloaded:
-        return "this worker runs as many requests as it can";
+        return "the pool is at a limit: too many requests run or wait, or all accounts are busy";
     case DecisionEnding::body_too_large:
         return "its body is larger than this pool allows (max_body_bytes)";
     case DecisionEnding::bad_request:

@@ -23,6 +23,17 @@ WebhookSettings webhook_settings(const shared::Config& config)
     return settings;
 }
 
+AccountForecast
+forecast_of(shared::Segment& segment, shared::AccountSlot account, shared::UnixMillis now)
+{
+    return segment.accounts[account.value].with_lock([now](const shared::AccountRecord& record) {
+        const shared::AccountRouting& routing = record.routing;
+        return AccountForecast{
+            shared::forecast(routing.short_window, record.short_learning, now),
+            shared::forecast(routing.long_window, record.long_learning, now)};
+    });
+}
+
 shared::log::Level level_of(shared::EventType type)
 {
     const std::string_view severity = shared::severity(type);
@@ -69,7 +80,11 @@ void EventDesk::look(shared::UnixMillis now)
     shared::Alarms alarms =
         segment_.events.with_lock([](const shared::EventLog& log) { return log.alarms; });
     const std::vector<shared::AccountSnapshot> accounts = shared::snapshot_accounts(segment_);
-    std::vector<shared::Event> events = watch(accounts, settings_, now, alarms);
+    std::vector<AccountForecast> forecasts;
+    forecasts.reserve(accounts.size());
+    for (const shared::AccountSnapshot& account : accounts)
+        forecasts.push_back(forecast_of(segment_, account.slot, now));
+    std::vector<shared::Event> events = watch(accounts, forecasts, settings_, now, alarms);
     shared::publish_events(segment_, events, alarms);
     for (const shared::Event& event : events)
         shared::log::write(level_of(event.type), shared::event_log_line(event));

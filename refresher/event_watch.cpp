@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -33,7 +34,8 @@ Turn turn(
     bool wrong,
     std::chrono::milliseconds raise_after,
     const WatchSettings& settings,
-    UnixMillis now)
+    UnixMillis now,
+    std::optional<std::chrono::milliseconds> repeat_after = std::nullopt)
 {
     not_ahead(alarm.wrong_since, now);
     not_ahead(alarm.well_since, now);
@@ -43,7 +45,8 @@ Turn turn(
         if (!alarm.wrong_since.is_set()) alarm.wrong_since = now;
         if (alarm.announced || now.since(alarm.wrong_since) < raise_after) return Turn::none;
         const bool too_soon =
-            alarm.announced_at.is_set() && now.since(alarm.announced_at) < settings.repeat_after;
+            alarm.announced_at.is_set() &&
+            now.since(alarm.announced_at) < repeat_after.value_or(settings.repeat_after);
         if (too_soon) return Turn::none;
         alarm.announced = true;
         alarm.announced_at = now;
@@ -122,6 +125,22 @@ public:
         case Turn::none:
             break;
         }
+    }
+
+    void look_ahead(
+        const AccountSnapshot& account,
+        const AccountForecast& forecast,
+        shared::Alarms::OfAccount& alarms)
+    {
+        const shared::AccountRouting& routing = account.routing;
+        look_ahead(
+            account,
+            forecast.short_window,
+            routing.short_window,
+            "its 5 hours",
+            alarms.short_forecast);
+        look_ahead(
+            account, forecast.long_window, routing.long_window, "its week", alarms.long_forecast);
     }
 
     void look_at(
@@ -211,6 +230,39 @@ private:
         return sums;
     }
 
+    /// Says that a window will be used up too early; that it will not after all is no event.
+    void look_ahead(
+        const AccountSnapshot& account,
+        const shared::Forecast& forecast,
+        const shared::WindowRecord& window,
+        std::string_view what,
+        Alarm& alarm)
+    {
+        const bool can_be_relied_on = forecast.confidence == shared::Confidence::medium ||
+                                      forecast.confidence == shared::Confidence::high;
+        const bool wrong = account.routing.state == AccountState::ready && can_be_relied_on &&
+                           forecast.empty_at > now_ && window.resets_at > forecast.empty_at;
+        const Turn happened = turn(
+            alarm,
+            wrong,
+            settings_.forecast_after,
+            settings_,
+            now_,
+            settings_.forecast_repeat_after);
+        if (happened != Turn::raised) return;
+        Event& event = add(EventType::forecast_empty_before_reset, account);
+        event.reason = {};
+        event.until = forecast.empty_at;
+        event.text.assign(fmt::format(
+            "At the present pace {} will have used up {} at {}; it is renewed at {} (confidence: "
+            "{}).",
+            account.identity.id.view(),
+            what,
+            time_text(forecast.empty_at),
+            time_text(window.resets_at),
+            shared::to_string(forecast.confidence)));
+    }
+
     /// A pool that is empty is not called low as well.
     void
     low(std::uint8_t provider, const std::string& name, const Sums& sums, bool empty, Alarm& alarm)
@@ -282,13 +334,17 @@ private:
 
 std::vector<Event> watch(
     std::span<const AccountSnapshot> accounts,
+    std::span<const AccountForecast> forecasts,
     const WatchSettings& settings,
     UnixMillis now,
     shared::Alarms& alarms)
 {
     Watch look(settings, now);
-    for (const AccountSnapshot& account : accounts)
-        look.look_at(account, alarms.accounts[account.slot.value]);
+    for (std::size_t i = 0; i < accounts.size(); ++i) {
+        shared::Alarms::OfAccount& own = alarms.accounts[accounts[i].slot.value];
+        look.look_at(accounts[i], own);
+        if (i < forecasts.size()) look.look_ahead(accounts[i], forecasts[i], own);
+    }
     for (std::uint8_t provider = 1; provider < shared::kWatchedProviders; ++provider)
         look.look_at(provider, accounts, alarms.providers[provider]);
     return look.take();

@@ -7,6 +7,7 @@
 #include "shared/base/units.hpp"
 #include "shared/segment/account_table.hpp"
 #include "shared/segment/event_log.hpp"
+#include "shared/segment/forecast.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -23,13 +24,23 @@ struct WatchSettings {
     std::chrono::milliseconds repeat_after = std::chrono::minutes(10);
     /// A pool that is empty for less than this is not worth a word.
     std::chrono::milliseconds empty_after = std::chrono::seconds(3);
+    /// A forecast moves with every answer: it must hold for a while, and is not repeated within a working day.
+    std::chrono::milliseconds forecast_after = std::chrono::minutes(2);
+    std::chrono::milliseconds forecast_repeat_after = std::chrono::hours(8);
     std::function<std::string(std::uint8_t)> provider_name; ///< "codex" for its ProviderId
 };
 
-/// Evaluates all alarms at `now`, changes `alarms` and returns what is to be published, in no particular order but
+/// When one account's windows run empty.
+struct AccountForecast {
+    shared::Forecast short_window;
+    shared::Forecast long_window;
+};
+
+/// Evaluates all alarms at `now` (`forecasts` are those of `accounts`, in their order), changes `alarms` and returns what is to be published, in no particular order but
 /// always the same for the same input.
 [[nodiscard]] std::vector<shared::Event> watch(
     std::span<const shared::AccountSnapshot> accounts,
+    std::span<const AccountForecast> forecasts,
     const WatchSettings& settings,
     shared::UnixMillis now,
     shared::Alarms& alarms);

@@ -1,8 +1,8 @@
 /// Posts events to the owner's webhook, one at a time, in the background.
 ///
 /// The queue is the event log itself: the segment remembers up to which event was told, so that a refresher that was
-/// replaced goes on there. What fails is tried again after 2, 4, 8 … 300 s, each event at most kTriesMax times; an event
-/// that left the log meanwhile is skipped. The address may be a secret: no log line has it.
+/// replaced goes on there. What fails is tried again after 2, 4, 8 … 300 s, each event at most kTriesMax times; an
+/// event that left the log meanwhile is skipped. The address may be a secret: no log line has it.
 #pragma once
 
 #include "shared/base/secret.hpp"

@@ -19,8 +19,8 @@ struct ControlCall {
     bool body_may_pause = false; ///< `patience` is for the head only
 };
 
-/// Sends `call` to the pool whose data folder this is and gives its body to `on_body` as it comes. Returns the status. A
-/// Problem says that nobody listens there, or that the answer broke off.
+/// Sends `call` to the pool whose data folder this is and gives its body to `on_body` as it comes. Returns the status.
+/// A Problem says that nobody listens there, or that the answer broke off.
 [[nodiscard]] shared::Result<unsigned> ask_pool(
     const std::filesystem::path& data_folder,
     const ControlCall& call,

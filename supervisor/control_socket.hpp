@@ -26,8 +26,8 @@ struct ControlAddress {
 /// The listening socket. Removes the file when it goes.
 class ControlSocket {
 public:
-    /// Replaces what an earlier run left. The folder must be locked (data_folder.hpp), so that a socket there is nobody's
-    /// any more. Anything that is no socket is left alone: a Problem.
+    /// Replaces what an earlier run left. The folder must be locked (data_folder.hpp), so that a socket there is
+    /// nobody's any more. Anything that is no socket is left alone: a Problem.
     [[nodiscard]] static shared::Result<ControlSocket> open(const std::filesystem::path& folder);
 
     ControlSocket() = default;

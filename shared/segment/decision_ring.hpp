@@ -155,8 +155,8 @@ class DecisionWriter {
 public:
     DecisionWriter() = default;
 
-    /// Takes the ring's next record, whose older content is gone from then on, and lets `fill(Decision&)` say what it is
-    /// about. Candidates and attempts keep old bytes beyond their counts, all else is as in a new Decision.
+    /// Takes the ring's next record, whose older content is gone from then on, and lets `fill(Decision&)` say what it
+    /// is about. Candidates and attempts keep old bytes beyond their counts, all else is as in a new Decision.
     template <class Fill>
     [[nodiscard]] static DecisionWriter begin(DecisionRing& ring, Fill&& fill) noexcept
     {

@@ -259,8 +259,8 @@ TEST_F(RoutesTest, AccountsAsATable)
     EXPECT_EQ(
         table.body,
         "ACCOUNT          STATE        WEEK USED         5 H USED             IN FLIGHT  NOTE\n"
-        "claude:?[2Jhome  needs_login  -                 -                    0          invalid "
-        "grant\n"
+        "claude:?[2Jhome  needs_login  -                 -                    0          the "
+        "vendor no longer knows its refresh token\n"
         "codex:work       ready        38 %, in 2 d 4 h  20 %, in 1 h 30 min  0\n"
         "\n"
         "1 account of 2 can serve (1 needs_login).\n");

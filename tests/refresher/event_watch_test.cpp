@@ -59,7 +59,7 @@ protected:
         std::vector<std::string> said;
         for (std::chrono::seconds t{0}; t < how_long; t += 1s) {
             now_ = now_.plus(1s);
-            for (const Event& event : watch(accounts_, settings_, now_, alarms_)) {
+            for (const Event& event : watch(accounts_, forecasts_, settings_, now_, alarms_)) {
                 const bool of_account = !event.account.empty();
                 std::string line(shared::to_string(event.type));
                 if (event.was != EventType::none)
@@ -77,6 +77,7 @@ protected:
 
     WatchSettings settings_;
     std::vector<AccountSnapshot> accounts_;
+    std::vector<AccountForecast> forecasts_;
     shared::Alarms alarms_;
     UnixMillis now_ = kStart;
     Event last_;
@@ -213,7 +214,7 @@ TEST_F(EventWatch, LowIsTheMeanRoomOverSubscriptions)
     EXPECT_EQ(last_.text.view(), "codex has 8 % of its room left over 2 accounts.");
     use_up(b, 0.80);
     EXPECT_EQ(pass(60s), Said()) << "just above the limit is not yet a recovery";
-    use_up(b, 0.60);
+    use_up(b, 0.61);
     EXPECT_EQ(pass(60s), Said{"recovered of pool_low codex"});
     EXPECT_EQ(last_.text.view(), "codex has 22 % of its room left over 2 accounts again.");
 }
@@ -235,6 +236,37 @@ TEST_F(EventWatch, AnEmptyPoolIsNotCalledLowAsWell)
 {
     use_up(add("codex:a"), 1.0);
     EXPECT_EQ(pass(60s), Said{"pool_empty codex"});
+}
+
+TEST_F(EventWatch, AForecastIsSaidWhenItHoldsAndNotEverySoOften)
+{
+    AccountSnapshot& a = add("codex:a");
+    use_up(a, 0.5, 48h);
+    forecasts_.resize(1);
+    shared::Forecast& week = forecasts_[0].long_window;
+    week.empty_at = kStart.plus(30h);
+    week.confidence = shared::Confidence::low;
+    EXPECT_EQ(pass(600s), Said()) << "nothing to rely on";
+    week.confidence = shared::Confidence::medium;
+    EXPECT_EQ(pass(60s), Said());
+    week.empty_at = {};
+    EXPECT_EQ(pass(60s), Said()) << "it did not hold";
+    week.empty_at = kStart.plus(30h);
+    EXPECT_EQ(pass(600s), Said{"forecast_empty_before_reset codex:a"});
+    EXPECT_EQ(last_.until, week.empty_at);
+    EXPECT_EQ(
+        last_.text.view(),
+        "At the present pace codex:a will have used up its week at 2025-11-23 14:26 UTC; it is "
+        "renewed at 2025-11-24 08:26 UTC (confidence: medium).");
+    for (int i = 0; i < 20; ++i) {
+        week.empty_at = {};
+        EXPECT_EQ(pass(60s), Said()) << "that it will last after all is no event";
+        week.empty_at = kStart.plus(30h);
+        EXPECT_EQ(pass(600s), Said());
+    }
+    week.empty_at = kStart.plus(49h);
+    alarms_ = {};
+    EXPECT_EQ(pass(600s), Said()) << "after the reset";
 }
 
 TEST_F(EventWatch, AClockSetBackDelaysNothingForLong)

@@ -164,7 +164,7 @@ TEST(ControlCommand, ARefusalIsASentenceOnStderrAndExitCode1)
     OneAnswer server(
         *socket,
         "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n"
-        "1f\r\n{\n  \"error\": \"No \\\"such\\\" one.\"\n}\r\n0\r\n\r\n");
+        "21\r\n{\n  \"error\": \"No \\\"such\\\" one.\"\n}\r\n0\r\n\r\n");
     const Ran ran = run(why("x"), folder.path());
     EXPECT_EQ(ran.code, kControlRefused);
     EXPECT_EQ(ran.out, "");
