@@ -134,6 +134,19 @@ void write_account_state(Exposition& out, const PoolView& pool)
     }
 }
 
+void write_moves(Exposition& out, const PoolView& pool)
+{
+    out.family(
+        "codexpool_account_pins_moved_total",
+        "counter",
+        "Conversations that left the account (away) or came to it (here).");
+    for (const AccountView& account : pool.accounts) {
+        const std::string_view id = account.identity.id.view();
+        out.sample({{"account", id}, {"direction", "away"}}, account.moved_away);
+        out.sample({{"account", id}, {"direction", "here"}}, account.moved_here);
+    }
+}
+
 void write_processes(Exposition& out, const PoolView& pool)
 {
     out.family(
@@ -152,6 +165,8 @@ void write_processes(Exposition& out, const PoolView& pool)
         "counter",
         "Usage rows kept only as sums because the disk refused them.");
     out.sample({}, pool.rows_folded);
+    out.family("codexpool_waiting_requests", "gauge", "Requests waiting for an account.");
+    out.sample({}, pool.waiting);
     out.family("codexpool_pins", "gauge", "Conversations pinned to an account.");
     out.sample({}, pool.pins);
     out.family(
@@ -173,6 +188,7 @@ std::string metrics_text(const PoolView& pool)
     write_requests(out, pool);
     write_account_totals(out, pool);
     write_account_state(out, pool);
+    write_moves(out, pool);
     write_processes(out, pool);
     return out.take();
 }

@@ -51,6 +51,9 @@ view_of(const shared::AccountSnapshot& snapshot, const shared::Segment& segment,
     const UnixMillis expires = snapshot.identity.expires_at;
     view.token_expired = expires.is_set() && expires <= now;
     view.totals = read_totals(segment.totals[snapshot.slot.value]);
+    const shared::PinMoves& moves = segment.pin_moves;
+    view.moved_away = moves.away[snapshot.slot.value].load(std::memory_order_relaxed);
+    view.moved_here = moves.here[snapshot.slot.value].load(std::memory_order_relaxed);
     return view;
 }
 
@@ -106,6 +109,7 @@ PoolView observe(shared::Segment& segment, UnixMillis now, std::int64_t monotoni
             return a.identity.id.view() < b.identity.id.view();
         });
     add_counters(pool, segment.retired);
+    pool.waiting = shared::waiting_requests(segment);
     for (std::size_t i = 0; i < segment.workers.size(); ++i) {
         const shared::WorkerSlot& slot = segment.workers[i];
         const shared::SlotState state = slot.state.load(std::memory_order_relaxed);

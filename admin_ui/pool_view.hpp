@@ -41,6 +41,8 @@ struct AccountView {
     std::uint32_t in_flight = 0;
     shared::AccountStatus status; ///< with reason, since, until and source
     double penalty = 0;           ///< lowers its score
+    std::uint64_t moved_away = 0; ///< conversations that left it for another account
+    std::uint64_t moved_here = 0;
     shared::UsedShare short_used;
     shared::UsedShare long_used;
     bool token_expired = false;
@@ -80,6 +82,7 @@ struct PoolView {
     std::uint64_t upstream_connects = 0;
     std::uint64_t upstream_reuses = 0;
     std::uint64_t pins_moved = 0;
+    std::uint32_t waiting = 0; ///< requests in the queue for an account
     std::uint64_t worker_restarts = 0;
     std::uint64_t rows_waiting = 0;
     std::uint64_t rows_folded = 0;

@@ -141,6 +141,12 @@ Html account_part(const AccountView& account, UnixMillis now)
     } else {
         html.raw("–");
     }
+    if (account.moved_away > 0 || account.moved_here > 0) {
+        html.raw(
+            "</dd></div><div><dt title=\"conversations that changed to or from this account\">");
+        html.raw("Moved here, away</dt><dd>");
+        html.text(fmt::format("{}, {}", account.moved_here, account.moved_away));
+    }
     html.raw("</dd></div></dl>\n").add(models_part(account));
     return html.raw("</article>\n");
 }
@@ -181,7 +187,8 @@ Html tiles_part(const PoolView& pool)
     html.raw("<dl class=\"tiles\">\n");
     html.add(
         tile("Accounts ready", fmt::format("{} of {}", pool.count(AccountCondition::ready), all)));
-    html.add(tile("In flight", std::to_string(pool.in_flight())));
+    const std::string waiting = pool.waiting > 0 ? fmt::format(" (+{} waiting)", pool.waiting) : "";
+    html.add(tile("In flight", std::to_string(pool.in_flight()) + waiting));
     html.add(tile("Requests", short_number(requests)));
     html.add(tile("Tokens", short_number(tokens)));
     html.add(tile("Pinned", short_number(static_cast<std::int64_t>(pool.pins))));

@@ -110,6 +110,8 @@ Json account_json(const AccountView& account, UnixMillis now)
     json["loaded_at"] = time_json(identity.loaded_at);
     json["last_used"] = time_json(account.routing.last_used);
     json["penalty"] = account.penalty;
+    json["pins_moved_away"] = account.moved_away;
+    json["pins_moved_here"] = account.moved_here;
     json["problem"] = identity.problem.view();
     json["usage"] = usage_json(account, now);
     json["totals"] = sums_json(account.totals);
@@ -207,6 +209,7 @@ std::string status_json(const PoolView& pool, std::string_view mode)
     json["inflight"] = pool.in_flight();
     json["pins"] = pool.pins;
     json["pins_moved"] = pool.pins_moved;
+    json["waiting"] = pool.waiting;
     json["requests"] = pool.requests;
     json["retries"] = pool.retries;
     json["websockets"] = pool.websockets;

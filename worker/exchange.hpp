@@ -2,6 +2,7 @@
 ///
 ///   exchange.cpp          the way: who is calling, where to, local answers, body, facts
 ///   exchange_attempts.cpp accounts one after the other until one serves
+///   exchange_wait.cpp     waiting for an account, or for its token
 ///   exchange_relay.cpp    the answer on its way to the client
 ///   exchange_record.cpp   what remains: usage row, counters, log line
 ///
@@ -24,6 +25,7 @@
 #include "worker/retry_policy.hpp"
 #include "worker/timings.hpp"
 #include "worker/upstream_call.hpp"
+#include "worker/wait_room.hpp"
 #include "worker/worker_state.hpp"
 
 #include <cstdint>
@@ -78,6 +80,12 @@ private:
         std::optional<UpstreamCall> call;
         std::string error_body; ///< beginning of an error's payload
         std::optional<shared::AccountSlot> pinned;
+        shared::PassedOver moved_because =
+            shared::PassedOver::picked;          ///< why `pinned` does not serve
+        shared::Ask ask;                         ///< for a place, and the ticket while it waits
+        shared::MonotonicMillis queue_until{0};  ///< set when it first waits
+        shared::MonotonicMillis pinned_until{0}; ///< for its own account
+        bool queue_full = false;
     };
 
     enum class RelayEnd : std::uint8_t {
@@ -125,6 +133,29 @@ private:
     [[nodiscard]] AttemptEnd attempt_end(UpstreamCall::End end) const noexcept;
     void rearm() noexcept;
     void end_probe();
+    void load_candidates();
+    [[nodiscard]] shared::SelectionQuery query();
+
+    // -- exchange_wait.cpp -----------------------------------------------------------------------------
+    /// Takes from the candidates the places that belong to requests before this one.
+    void leave_places_to_others();
+    /// The usual case: the choice could be claimed.
+    [[nodiscard]] bool served_at_once(const shared::Selection& selection);
+    /// Waits until an account is claimed, or none is worth waiting for (then without one).
+    [[nodiscard]] shared::net::Task<shared::Selection>
+    wait_for_account(shared::Selection selection);
+    /// Until when, and for whom (`ask.wants`); nothing if the selection stands.
+    [[nodiscard]] std::optional<shared::MonotonicMillis>
+    worth_waiting(const shared::Selection& selection);
+    void want_whoever_comes_soon(shared::UnixMillis horizon);
+    [[nodiscard]] shared::net::Task<> wait_for_turn(shared::MonotonicMillis until, bool for_pinned);
+    /// How long, in milliseconds.
+    [[nodiscard]] shared::net::Task<std::uint32_t> wait_for(const WaitFor& what);
+    [[nodiscard]] bool token_is_renewed() const noexcept;
+    /// If the claimed account's token is about to end and its successor is on its way.
+    [[nodiscard]] shared::net::Task<> wait_for_token();
+    /// The conversation belongs to this account now; a move is counted and logged.
+    void note_pin(shared::AccountSlot account);
 
     // -- exchange_relay.cpp ----------------------------------------------------------------------------
     [[nodiscard]] shared::net::Task<RelayEnd> relay();

@@ -57,6 +57,11 @@ Task<bool> Exchange::serve()
     else
         co_return co_await refuse(
             PoolError::Kind::overloaded, "this pool runs as many requests as it can");
+    waiting.ask.slot = worker_.slot;
+    if (waiting.route.generates) {
+        waiting.ask.user = worker_.fair_user(user_.view(), provider_->id());
+        running_->count_for(waiting.ask.user);
+    }
 
     begin_decision();
     const shared::Config& config = worker_.config;
@@ -75,17 +80,19 @@ Task<bool> Exchange::serve()
             record(RequestOutcome::client_gone);
             co_return false;
         }
-        const Selection selection = select();
+        Selection selection = select();
+        if (!served_at_once(selection)) selection = co_await wait_for_account(selection);
+        if (session_.gone()) continue;
         if (!selection.account.is_set()) {
             if (waiting.tried.empty() || selection.limited)
                 co_return co_await nobody_serves(selection);
             co_return co_await give_up(attempt, verdict);
         }
-        // Somebody else took its last place or its probe: look again.
-        if (!claim(selection)) continue;
         if (attempts_ > 0) worker_.row().counters.retries.fetch_add(1, std::memory_order_relaxed);
         ++attempts_;
         waiting.tried.push_back(account_);
+        if (token_is_renewed()) co_await wait_for_token();
+        if (session_.gone()) continue;
         decision_.try_begins(account_);
 
         const UpstreamCall::End end = co_await call_upstream(selection);
@@ -174,10 +181,16 @@ void Exchange::rearm() noexcept
     decoder_.reset();
 }
 
-Selection Exchange::select()
+void Exchange::load_candidates()
+{
+    const Asking asking{provider_->id(), waiting_->facts.model.view(), user_.view()};
+    worker_.accounts.candidates(asking, worker_.candidates);
+    leave_places_to_others();
+}
+
+SelectionQuery Exchange::query()
 {
     Waiting& waiting = *waiting_;
-    const std::int64_t begun_at = shared::now_monotonic_us();
     SelectionQuery query;
     query.provider = provider_->id();
     query.strategy = worker_.config.strategy_for(*provider_);
@@ -192,10 +205,17 @@ Selection Exchange::select()
             worker_.segment, pin_key_, query.now, std::chrono::hours(worker_.config.pin_ttl_hours));
     }
     query.pinned = waiting.pinned;
-    const Asking asking{query.provider, waiting.facts.model.view(), user_.view()};
-    worker_.accounts.candidates(asking, worker_.candidates);
-    const Selection selection = select_account(query, worker_.candidates, worker_.notes);
-    decision_.selected(query, selection, worker_.candidates, worker_.notes, has_pin_key_);
+    return query;
+}
+
+Selection Exchange::select()
+{
+    Waiting& waiting = *waiting_;
+    const std::int64_t begun_at = shared::now_monotonic_us();
+    load_candidates();
+    const SelectionQuery asked = query();
+    const Selection selection = select_account(asked, worker_.candidates, worker_.notes);
+    decision_.selected(asked, selection, worker_.candidates, worker_.notes, has_pin_key_);
     timings_.pick += shared::now_monotonic_us() - begun_at;
     if (shared::log::is_on(shared::log::Level::debug)) {
         shared::log::debug(
@@ -215,11 +235,21 @@ Selection Exchange::select()
 bool Exchange::claim(const Selection& selection)
 {
     const shared::UnixMillis now = shared::now_unix();
+    if (selection.capped) {
+        const shared::MonotonicMillis moment(shared::now_monotonic_us() / 1000);
+        const bool taken = shared::take_place(
+            worker_.segment, waiting_->ask, selection.account, worker_.places, *running_, moment);
+        if (!taken) return false;
+    }
     const std::chrono::seconds probe_for(worker_.config.first_byte_timeout_seconds);
-    if (!shared::claim(worker_.segment, selection, *running_, now, probe_for)) return false;
+    if (!shared::claim(worker_.segment, selection, *running_, now, probe_for)) {
+        running_->assign(shared::AccountSlot{});
+        return false;
+    }
     end_probe();
     account_ = selection.account;
     probes_ = selection.probe;
+    waiting_->moved_because = selection.pinned.reason;
     if (waiting_->pinned != account_) worker_.accounts.note_turn(account_);
     return true;
 }
@@ -395,6 +425,14 @@ Task<bool> Exchange::nobody_serves(const Selection& selection)
     if (head().upgrades_to_websocket && http_could_serve()) co_return co_await refuse_upgrade();
     if (waiting_->route.local_if_unserved && waiting_->tried.empty())
         co_return co_await answer_locally();
+    if (worker_.waits.closed())
+        co_return co_await refuse(PoolError::Kind::overloaded, "this pool is being stopped");
+    if (waiting_->queue_full)
+        co_return co_await refuse(
+            PoolError::Kind::overloaded, "too many requests wait for an account already");
+    if (selection.busy && !selection.retry_at.is_set())
+        co_return co_await refuse(
+            PoolError::Kind::overloaded, "every account that could serve this is busy");
     if (selection.limited)
         co_return co_await refuse(
             PoolError::Kind::exhausted,

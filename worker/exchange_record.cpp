@@ -67,11 +67,13 @@ void Exchange::record(shared::RequestOutcome outcome)
         row.duration_ms = clamped(total_us / 1000);
         row.first_byte_ms = clamped(head_us / 1000);
         row.own_us = clamped(own_us);
+        row.queued_ms = clamped(timings_.waited / 1000);
         row.request_bytes = request_bytes_;
         row.response_bytes = response_bytes_;
         entry = row;
         running_->finish(outcome, now);
         running_.reset();
+        worker_.waits.place_freed();
     }
     const bool loud = !quiet_;
     if (!shared::log::is_on(loud ? shared::log::Level::info : shared::log::Level::debug)) return;
@@ -101,6 +103,7 @@ void Exchange::record(shared::RequestOutcome outcome)
     number(" output=", entry.output);
     number(" ms=", total_us / 1000);
     number(" head_ms=", head_us / 1000);
+    number(" queued_ms=", timings_.waited / 1000);
     number(" connect_ms=", timings_.connect / 1000);
     number(" upstream_ms=", timings_.upstream / 1000);
     number(" own_us=", own_us);

@@ -164,11 +164,7 @@ void Exchange::release()
         for (const auto& [account, verdict] : waiting_->refusals)
             if (!verdict.about_request) learn_about(account, verdict);
         learn(shared::Verdict());
-        if (status_ / 100 == 2 && has_pin_key_) {
-            if (waiting_->pinned && *waiting_->pinned != account_)
-                worker_.row().counters.pins_moved.fetch_add(1, std::memory_order_relaxed);
-            shared::set_pin(worker_.segment, pin_key_, account_, shared::now_unix());
-        }
+        if (status_ / 100 == 2 && has_pin_key_) note_pin(account_);
     }
     // From here on only the stream is left: let go of everything another attempt would have needed.
     waiting_.reset();

@@ -11,7 +11,8 @@ namespace worker {
 /// All in microseconds of the monotonic clock.
 struct Timings {
     std::int64_t begun = 0;   ///< the request's head was here
-    std::int64_t queue = 0;   ///< waiting for the client to send the body
+    std::int64_t queue = 0;   ///< waiting for the client to send the body, and for an account
+    std::int64_t waited = 0;  ///< of that, for an account or its token
     std::int64_t pick = 0;    ///< choosing accounts
     std::int64_t connect = 0; ///< getting upstream connections, over all attempts
     std::int64_t upstream =

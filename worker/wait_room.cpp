@@ -14,9 +14,7 @@ namespace worker {
 using shared::AccountCondition;
 using shared::ProviderId;
 
-WaitRoom::WaitRoom(WorkerState& worker)
-    : worker_(worker), timer_(worker.loop.get_executor())
-{}
+WaitRoom::WaitRoom(WorkerState& worker) : worker_(worker), timer_(worker.loop.get_executor()) {}
 
 void WaitRoom::enter(Wait& wait)
 {

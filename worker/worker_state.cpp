@@ -3,9 +3,8 @@
 #include "shared/base/clock.hpp"
 #include "worker/pool_summary.hpp"
 
-#include <functional>
-
 #include <algorithm>
+#include <functional>
 
 namespace worker {
 

@@ -61,6 +61,8 @@ struct Config {
     Strategy strategy = Strategy::balanced;
     /// By provider name, where it is not `strategy`.
     std::map<std::string, Strategy, std::less<>> strategies;
+    std::uint32_t queue_timeout_seconds = 30;       ///< a request waits so long for an account
+    std::uint32_t max_wait_for_pinned_seconds = 20; ///< a conversation for its own; then it moves
     std::uint32_t pin_ttl_hours = 24;
     std::uint32_t usage_refresh_seconds = 300;
     std::uint32_t usage_retention_days = 30;

@@ -22,7 +22,8 @@ bool claim(
             condition(routing, now) == AccountCondition::failing)
             return false;
         const std::uint32_t most = routing.max_concurrency;
-        if (most > 0 && in_flight(segment, account) >= most) return false;
+        const bool counted = request.entry().account == account; // by take_place()
+        if (!counted && most > 0 && in_flight(segment, account) >= most) return false;
         if (half_open(routing, now)) routing.probing_until = now.plus(probe_for);
         request.assign(account);
         return true;
