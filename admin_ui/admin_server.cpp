@@ -48,16 +48,17 @@ int serve(
     UsageQuery usage(config.db_path);
     Routes routes(segment, usage, site_settings(config));
     shared::ControlChannel channel(loop, shared::kControlFd);
-    const auto send = [&channel, &arguments](MessageType type) {
-        Message message;
-        message.type = type;
+    const auto send = [&channel, &arguments](Message message) {
         message.generation = arguments.generation;
         channel.send(message);
     };
-    Server server(loop, shared::kListenFd, routes, [&send] { send(MessageType::reload); });
+    clear_wishes(segment);
+    Server server(loop, shared::kListenFd, routes, send, Server::Deadlines());
     channel.start(
         [&server, &loop](const Message& message) {
-            if (message.type == MessageType::reloaded) server.reloaded(message.value);
+            const bool answers = message.type == MessageType::reloaded ||
+                                 message.type == MessageType::account_action_done;
+            if (answers) server.answered(message);
             const bool ends =
                 message.type == MessageType::stop || message.type == MessageType::drain;
             if (ends) loop.stop();
@@ -72,7 +73,7 @@ int serve(
     });
     if (fcntl(shared::kOwnerListenFd, F_GETFD) >= 0) server.listen_also(shared::kOwnerListenFd);
     server.start();
-    send(MessageType::ready);
+    send({}); // ready
     loop.run();
     shared::log::info("event=stopped");
     return 0;

@@ -124,6 +124,24 @@ void write_account_state(Exposition& out, const PoolView& pool)
             out.sample({{"account", id}, {"window", "long"}}, account.long_used.fraction());
     }
     out.family(
+        "codexpool_account_window_empty_timestamp_seconds",
+        "gauge",
+        "When a quota window runs empty at the present pace; absent if it does not, or if that is "
+        "unknown.");
+    for (const AccountView& account : pool.accounts) {
+        const std::string_view id = account.identity.id.view();
+        const auto sample = [&](std::string_view window, const shared::Forecast& forecast) {
+            if (!forecast.empty_at.is_set()) return;
+            out.sample(
+                {{"account", id},
+                 {"window", window},
+                 {"confidence", shared::to_string(forecast.confidence)}},
+                forecast.empty_at.value / 1000);
+        };
+        sample("short", account.short_forecast);
+        sample("long", account.long_forecast);
+    }
+    out.family(
         "codexpool_account_token_expires_timestamp_seconds",
         "gauge",
         "When the access token expires; absent if unknown.");

@@ -38,13 +38,19 @@ void add_counters(PoolView& pool, const shared::WorkerSlot::Counters& from)
 }
 
 AccountView
-view_of(const shared::AccountSnapshot& snapshot, const shared::Segment& segment, UnixMillis now)
+view_of(const shared::AccountSnapshot& snapshot, shared::Segment& segment, UnixMillis now)
 {
     AccountView view;
     view.identity = snapshot.identity;
     view.routing = snapshot.routing;
     view.in_flight = snapshot.in_flight;
     view.status = shared::account_status(snapshot.routing, snapshot.in_flight, now);
+    segment.accounts[snapshot.slot.value].with_lock([&](const shared::AccountRecord& record) {
+        view.short_forecast =
+            shared::forecast(record.routing.short_window, record.short_learning, now);
+        view.long_forecast =
+            shared::forecast(record.routing.long_window, record.long_learning, now);
+    });
     view.penalty = shared::penalty_now(snapshot.routing, now) / 1000.0;
     view.short_used = shared::used_now(snapshot.routing.short_window, now);
     view.long_used = shared::used_now(snapshot.routing.long_window, now);

@@ -3,6 +3,7 @@
 
 #include "shared/base/time_text.hpp"
 #include "shared/segment/account_table.hpp"
+#include "shared/segment/forecast.hpp"
 #include "shared/segment/layout.hpp"
 
 #include <array>
@@ -40,6 +41,8 @@ struct AccountView {
     shared::AccountRouting routing;
     std::uint32_t in_flight = 0;
     shared::AccountStatus status; ///< with reason, since, until and source
+    shared::Forecast short_forecast;
+    shared::Forecast long_forecast;
     double penalty = 0;           ///< lowers its score
     std::uint64_t moved_away = 0; ///< conversations that left it for another account
     std::uint64_t moved_here = 0;

@@ -6,6 +6,8 @@
 #include "admin_ui/views.hpp"
 #include "admin_ui/why_view.hpp"
 #include "shared/base/log.hpp"
+#include "shared/providers/account_options.hpp"
+#include "shared/segment/account_table.hpp"
 
 #include <algorithm>
 #include <array>
@@ -21,12 +23,14 @@ constexpr const char* kHtml = "text/html; charset=utf-8";
 constexpr const char* kText = "text/plain; charset=utf-8";
 constexpr std::size_t kRequestsDefault = 100;
 constexpr std::size_t kRequestsOnPage = 25;
+/// What OwnerWish holds.
+constexpr std::size_t kWishBytesMax = decltype(shared::OwnerWish::options){}.bytes.size();
 constexpr std::int64_t kDayMs = 24LL * 3600 * 1000;
 
 /// Nothing but our own origin, no inline scripts or styles, never inside a frame.
 constexpr const char* kContentSecurityPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+    " base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 PageResponse response(unsigned status, const char* content_type, std::string body)
 {
@@ -154,10 +158,11 @@ Routes::answer(const PageRequest& request, shared::UnixMillis now, std::int64_t 
     const bool is_static = path.starts_with(kStatic);
     const auto* const rule = std::find_if(
         kPages.begin(), kPages.end(), [path](const Rule& r) { return r.path == path; });
-    if (rule == kPages.end() && !is_static) {
+    const bool action = parse_action_path(path).has_value();
+    if (rule == kPages.end() && !is_static && !action) {
         return error_response(request, 404, "There is no such page.");
     }
-    const bool post = rule != kPages.end() && rule->post;
+    const bool post = action || (rule != kPages.end() && rule->post);
     const bool reads = request.method == "GET" || request.method == "HEAD";
     if (post && request.method != "POST") return method_not_allowed(request, "POST");
     if (!post && !reads) return method_not_allowed(request, "GET, HEAD");
@@ -166,9 +171,7 @@ Routes::answer(const PageRequest& request, shared::UnixMillis now, std::int64_t 
         if (is_cross_site(request)) {
             return error_response(request, 403, "Another site may not ask for this.");
         }
-        PageResponse later;
-        later.reload = true;
-        return later;
+        return ask(request, path);
     }
     PageRequest plain = request;
     plain.path = path;
@@ -279,6 +282,72 @@ PageResponse Routes::why(const PageRequest& request, shared::UnixMillis now)
     return response(200, kJson, answer.json);
 }
 
+PageResponse Routes::ask(const PageRequest& request, std::string_view path)
+{
+    PageResponse later;
+    Question& question = later.question.emplace();
+    question.message.type = shared::MessageType::reload;
+    const std::optional<ActionPath> action = parse_action_path(path);
+    if (!action) return later;
+    const std::optional<shared::AccountSlot> slot = shared::find_account(segment_, action->account);
+    if (!slot) return error_response(request, 404, "There is no such account.");
+    question.account = action->account;
+    question.message.type = shared::MessageType::account_action;
+    question.message.action = action->action;
+    question.message.value = slot->value;
+    if (action->action != shared::AccountAction::options) return later;
+    // Checked here, where what is wrong can be said; the refresher checks again.
+    if (request.body.size() > kWishBytesMax) {
+        return error_response(
+            request, 413, "Options have at most " + std::to_string(kWishBytesMax) + " bytes.");
+    }
+    if (const auto options = shared::parse_options_text(request.body); !options.has_value())
+        return error_response(request, 400, options.error().text());
+    question.options = request.body;
+    return later;
+}
+
+PageResponse Routes::answer_response(
+    const PageRequest& request,
+    const Question& question,
+    const shared::Message& answer,
+    shared::UnixMillis now)
+{
+    const ActionWords words = words_of(answer);
+    const bool done = answer.result == shared::ActionResult::done;
+    if (question.message.type == shared::MessageType::reload) {
+        if (done) return reload_response(request, answer.value);
+        return error_response(request, words.status, words.sentence);
+    }
+    shared::log::info(
+        "event=owner_action account={} action={} result={}",
+        question.account,
+        to_string(answer.action),
+        to_string(answer.result));
+    if (wants_html(request)) {
+        if (!done) return error_response(request, words.status, words.sentence);
+        PageResponse back = response(303, kText, words.sentence + '\n');
+        back.headers.push_back({"Location", "/status"});
+        return back;
+    }
+    const auto slot = static_cast<std::uint16_t>(question.message.value);
+    const shared::AccountRouting routing = segment_.accounts[slot].with_lock(
+        [](const shared::AccountRecord& record) { return record.routing; });
+    const shared::AccountStatus status =
+        shared::account_status(routing, shared::in_flight(segment_, {slot}), now);
+    return response(words.status, kJson, action_json(question, answer, words, status));
+}
+
+PageResponse Routes::no_answer(const PageRequest& request, const Question& question)
+{
+    if (question.message.type == shared::MessageType::reload) {
+        return error_response(
+            request, 504, "The pool folder was not read in time; look at the log, then try again.");
+    }
+    return error_response(
+        request, 504, "There was no answer in time; look at the account's state and the log.");
+}
+
 PageResponse Routes::reload_response(const PageRequest& request, std::uint64_t broken_files)
 {
     const shared::PoolInfo info =
@@ -290,12 +359,6 @@ PageResponse Routes::reload_response(const PageRequest& request, std::uint64_t b
     for (const std::string& line : problem_lines(info))
         text += line + '\n';
     return response(200, kText, text);
-}
-
-PageResponse Routes::reload_failed(const PageRequest& request)
-{
-    return error_response(
-        request, 504, "The pool folder was not read in time; look at the log, then try again.");
 }
 
 } // namespace admin_ui

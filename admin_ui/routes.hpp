@@ -3,6 +3,7 @@
 /// Requests come only from our own workers, whose route table has already decided who may ask what.
 #pragma once
 
+#include "admin_ui/account_actions.hpp"
 #include "admin_ui/event_view.hpp"
 #include "admin_ui/pool_view.hpp"
 #include "admin_ui/usage_query.hpp"
@@ -29,13 +30,15 @@ struct PageRequest {
     std::string fetch_site;    ///< Sec-Fetch-Site header
     std::string if_none_match; ///< If-None-Match header
     std::string last_event_id; ///< Last-Event-ID header
+    std::string body;
 };
 
 struct PageResponse {
     unsigned status = 200;
     std::vector<shared::http::Header> headers; ///< Content-Type and the safety headers included
     std::string body;
-    bool reload = false; ///< the answer is not this: reload first, then ask reload_response()
+    /// The answer is not this: ask the refresher first, then answer_response().
+    std::optional<Question> question;
     std::optional<EventCursor>
         events; ///< the body never ends by itself: more_events() again and again
 };
@@ -57,12 +60,18 @@ public:
     [[nodiscard]] PageResponse
     answer(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us);
 
-    /// The answer to `POST /admin/reload` once the refresher is done.
-    [[nodiscard]] PageResponse
-    reload_response(const PageRequest& request, std::uint64_t broken_files);
+    /// The answer to a request once the refresher has answered its question.
+    [[nodiscard]] PageResponse answer_response(
+        const PageRequest& request,
+        const Question& question,
+        const shared::Message& answer,
+        shared::UnixMillis now);
 
     /// The same when it did not answer in time.
-    [[nodiscard]] static PageResponse reload_failed(const PageRequest& request);
+    [[nodiscard]] static PageResponse
+    no_answer(const PageRequest& request, const Question& question);
+
+    [[nodiscard]] shared::Segment& segment() noexcept { return segment_; }
 
     /// What is new for the reader of an answer with `events`; may be empty.
     [[nodiscard]] std::string more_events(EventCursor& cursor);
@@ -75,6 +84,9 @@ private:
     page(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us);
     [[nodiscard]] PageResponse status(const PageRequest& request, PoolView pool);
     [[nodiscard]] PageResponse requests(const PageRequest& request);
+    [[nodiscard]] PageResponse ask(const PageRequest& request, std::string_view path);
+    [[nodiscard]] PageResponse
+    reload_response(const PageRequest& request, std::uint64_t broken_files);
     [[nodiscard]] PageResponse events(const PageRequest& request);
     [[nodiscard]] PageResponse why(const PageRequest& request, shared::UnixMillis now);
 

@@ -199,13 +199,14 @@ Server::Server(
     asio::io_context& loop,
     int listen_fd,
     Routes& routes,
-    std::function<void()> ask_for_reload,
-    std::chrono::milliseconds reload_deadline)
+    std::function<void(const shared::Message&)> ask,
+    Deadlines deadlines)
     : loop_(loop),
       acceptor_(loop, asio::local::stream_protocol(), listen_fd),
       routes_(routes),
-      ask_for_reload_(std::move(ask_for_reload)),
-      reload_deadline_(reload_deadline)
+      ask_(std::move(ask)),
+      deadlines_(deadlines),
+      last_request_(static_cast<std::uint64_t>(shared::now_monotonic_us()))
 {}
 
 void Server::listen_also(int fd)
@@ -277,6 +278,7 @@ asio::awaitable<void> Server::session(Socket socket, bool from_workers)
             co_return;
         }
         request = to_page_request(parser.get());
+        request.body = std::move(parser.get().body());
         const bool keep_alive = parser.get().keep_alive();
         stream.expires_never();
         PageResponse page = co_await answer(request);
@@ -297,26 +299,36 @@ asio::awaitable<void> Server::session(Socket socket, bool from_workers)
 asio::awaitable<PageResponse> Server::answer(const PageRequest& request)
 {
     PageResponse page = routes_.answer(request, shared::now_unix(), shared::now_monotonic_us());
-    if (page.reload) co_return co_await reload(request);
-    co_return page;
+    if (!page.question) co_return page;
+    Question question = std::move(*page.question);
+    co_return co_await ask(request, std::move(question));
 }
 
-asio::awaitable<PageResponse> Server::reload(const PageRequest& request)
+asio::awaitable<PageResponse> Server::ask(const PageRequest& request, Question question)
 {
-    ReloadWaiter waiter{asio::steady_timer(loop_), std::nullopt};
-    waiter.timer.expires_after(reload_deadline_);
+    const bool reload = question.message.type == shared::MessageType::reload;
+    const bool options = question.message.action == shared::AccountAction::options;
+    Waiter waiter{asio::steady_timer(loop_), ++last_request_, std::nullopt};
+    if (options && !leave_wish(routes_.segment(), question, waiter.request)) {
+        co_return error_response(request, 409, "Another change is being made; try again.");
+    }
+    waiter.timer.expires_after(reload ? deadlines_.reload : deadlines_.action);
     waiters_.push_back(&waiter);
-    ask_for_reload_();
+    shared::Message message = question.message;
+    message.request = waiter.request;
+    ask_(message);
     co_await waiter.timer.async_wait(kNoThrow);
     waiters_.remove(&waiter);
-    if (!waiter.broken_files) co_return Routes::reload_failed(request);
-    co_return routes_.reload_response(request, *waiter.broken_files);
+    if (options) withdraw_wish(routes_.segment(), waiter.request);
+    if (!waiter.answer) co_return Routes::no_answer(request, question);
+    co_return routes_.answer_response(request, question, *waiter.answer, shared::now_unix());
 }
 
-void Server::reloaded(std::uint64_t broken_files)
+void Server::answered(const shared::Message& answer)
 {
-    for (ReloadWaiter* waiter : waiters_) {
-        waiter->broken_files = broken_files;
+    for (Waiter* waiter : waiters_) {
+        if (waiter->request != answer.request) continue;
+        waiter->answer = answer;
         waiter->timer.cancel();
     }
 }

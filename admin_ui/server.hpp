@@ -27,32 +27,39 @@ inline constexpr std::size_t kRequestBodyMax = 64 * 1024;
 
 class Server {
 public:
-    /// Takes ownership of the listening descriptor. `ask_for_reload` sends the wish to the supervisor; its answer
-    /// comes through reloaded(). All references outlive the server, the server outlives the loop's last run.
+    /// How long the refresher may take; tests shorten it.
+    struct Deadlines {
+        std::chrono::milliseconds reload = std::chrono::seconds(30);
+        std::chrono::milliseconds action = std::chrono::seconds(75); ///< a test makes a request
+    };
+
+    /// Takes ownership of the listening descriptor. `ask` sends a question to the supervisor; its answer comes
+    /// through answered(). All references outlive the server, the server outlives the loop's last run.
     Server(
         boost::asio::io_context& loop,
         int listen_fd,
         Routes& routes,
-        std::function<void()> ask_for_reload,
-        std::chrono::milliseconds reload_deadline = std::chrono::seconds(30));
+        std::function<void(const shared::Message&)> ask,
+        Deadlines deadlines);
 
     /// Serves a second listening socket as well, on which the owner's own commands come. Takes ownership.
     void listen_also(int fd);
 
     void start();
 
-    /// The refresher has read the pool folder.
-    void reloaded(std::uint64_t broken_files);
+    /// An answer to a question; one that nobody waits for any more is dropped.
+    void answered(const shared::Message& answer);
 
     [[nodiscard]] std::size_t sessions() const noexcept { return sessions_; }
 
 private:
     using Socket = boost::asio::local::stream_protocol::socket;
 
-    /// A request that waits for reloaded().
-    struct ReloadWaiter {
+    /// A request that waits for answered().
+    struct Waiter {
         boost::asio::steady_timer timer;
-        std::optional<std::uint64_t> broken_files;
+        std::uint64_t request = 0;
+        std::optional<shared::Message> answer;
     };
 
     using Acceptor = boost::asio::local::stream_protocol::acceptor;
@@ -60,15 +67,18 @@ private:
     [[nodiscard]] boost::asio::awaitable<void> accept_all(Acceptor& acceptor, bool from_workers);
     [[nodiscard]] boost::asio::awaitable<void> session(Socket socket, bool from_workers);
     [[nodiscard]] boost::asio::awaitable<PageResponse> answer(const PageRequest& request);
-    [[nodiscard]] boost::asio::awaitable<PageResponse> reload(const PageRequest& request);
+    [[nodiscard]] boost::asio::awaitable<PageResponse>
+    ask(const PageRequest& request, Question question);
 
     boost::asio::io_context& loop_;
     Acceptor acceptor_;
     std::optional<Acceptor> owners_acceptor_;
     Routes& routes_;
-    std::function<void()> ask_for_reload_;
-    std::chrono::milliseconds reload_deadline_;
-    std::list<ReloadWaiter*> waiters_;
+    std::function<void(const shared::Message&)> ask_;
+    Deadlines deadlines_;
+    std::list<Waiter*> waiters_;
+    /// Beyond every number of a predecessor, whose answers may still be on their way.
+    std::uint64_t last_request_;
     std::size_t sessions_ = 0;
     std::size_t event_streams_ = 0;
 };

@@ -1,5 +1,6 @@
 #include "admin_ui/status_parts.hpp"
 
+#include "admin_ui/account_actions.hpp"
 #include "admin_ui/views.hpp"
 
 #include <algorithm>
@@ -33,6 +34,40 @@ Html tile(std::string_view label, const std::string& value)
     Html html;
     html.raw("<div><dt>").text(label).raw("</dt><dd>").text(value);
     return html.raw("</dd></div>\n");
+}
+
+/// When a window runs empty at the present pace; nothing if that is not known or not before its reset.
+Html forecast_part(const shared::Forecast& forecast, UnixMillis now)
+{
+    Html html;
+    if (forecast.empty_at <= now) return html;
+    html.raw("<p class=\"soft forecast\">empty ").add(time_element(forecast.empty_at, now));
+    html.raw(" at this pace (").text(fmt::format("{:.0f}", forecast.percent_per_hour));
+    html.raw(" % an hour, ").text(shared::to_string(forecast.confidence));
+    return html.raw(" confidence)</p>\n");
+}
+
+/// Forms that do something to the account; they work without scripts.
+Html actions_part(const AccountView& account)
+{
+    Html html;
+    if (account.status.condition == AccountCondition::removed) return html;
+    const bool disabled = account.status.condition == AccountCondition::disabled;
+    const std::string_view id = account.identity.id.view();
+    html.raw("<form class=\"account-actions\" method=\"post\" aria-label=\"Actions on ")
+        .text(id)
+        .raw("\">");
+    for (const ActionButton& button : action_buttons()) {
+        if (button.action ==
+            (disabled ? shared::AccountAction::disable : shared::AccountAction::enable))
+            continue;
+        const bool is_key = account.identity.kind == 2;
+        if (is_key && button.action == shared::AccountAction::refresh) continue;
+        html.raw("<button formaction=\"").text(action_path(id, button.action));
+        html.raw("\" title=\"").text(button.title).raw("\">").text(button.label);
+        html.raw("</button> ");
+    }
+    return html.raw("</form>\n");
 }
 
 Html window_part(std::string_view label, const WindowRecord& window, UsedShare used, UnixMillis now)
@@ -125,7 +160,9 @@ Html account_part(const AccountView& account, UnixMillis now)
         account.routing.short_window.seconds != 0 || account.routing.long_window.seconds != 0;
     if (identity.kind != 2 || has_windows) {
         html.add(window_part("5 hours", account.routing.short_window, account.short_used, now));
+        html.add(forecast_part(account.short_forecast, now));
         html.add(window_part("Week", account.routing.long_window, account.long_used, now));
+        html.add(forecast_part(account.long_forecast, now));
     }
     const TokenSums& totals = account.totals;
     html.raw("<dl class=\"facts\"><div><dt>In flight</dt><dd>").number(account.in_flight);
@@ -147,7 +184,7 @@ Html account_part(const AccountView& account, UnixMillis now)
         html.raw("Moved here, away</dt><dd>");
         html.text(fmt::format("{}, {}", account.moved_here, account.moved_away));
     }
-    html.raw("</dd></div></dl>\n").add(models_part(account));
+    html.raw("</dd></div></dl>\n").add(models_part(account)).add(actions_part(account));
     return html.raw("</article>\n");
 }
 

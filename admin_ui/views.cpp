@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 
 namespace admin_ui {
 namespace {
@@ -82,6 +83,44 @@ Json sums_json(const TokenSums& sums)
     return json;
 }
 
+void add_status(Json& json, const shared::AccountStatus& status)
+{
+    json["state"] = shared::to_string(status.condition);
+    json["severity"] = shared::to_string(shared::state_info(status.condition).severity);
+    json["reason"] = status.reason.view();
+    json["since"] = time_json(status.since);
+    json["until"] = time_json(status.until);
+    json["source"] = shared::to_string(status.source);
+}
+
+Json forecast_json(const shared::Forecast& forecast)
+{
+    Json json;
+    json["empty_at"] = time_json(forecast.empty_at);
+    json["confidence"] = shared::to_string(forecast.confidence);
+    json["percent_per_hour"] = forecast.percent_per_hour;
+    json["tokens_left"] =
+        forecast.tokens_left > 0 ? Json(std::llround(forecast.tokens_left)) : Json();
+    return json;
+}
+
+/// What the owner set, by file or action. A proxy's address may hold a password: only that there is one.
+Json options_json(const AccountView& account)
+{
+    const auto& identity = account.identity;
+    const auto& routing = account.routing;
+    Json json;
+    json["priority"] = routing.priority;
+    json["weight"] = routing.weight_percent / 100.0;
+    json["max_concurrency"] = routing.max_concurrency;
+    json["reserve_percent"] = routing.reserve_percent;
+    json["models_allow"] = identity.models_allowed.view();
+    json["models_deny"] = identity.models_denied.view();
+    json["owner"] = identity.owner.view();
+    json["has_proxy"] = !identity.proxy_url.empty();
+    return json;
+}
+
 Json account_json(const AccountView& account, UnixMillis now)
 {
     const auto& identity = account.identity;
@@ -94,13 +133,8 @@ Json account_json(const AccountView& account, UnixMillis now)
     json["email"] = identity.email.view();
     json["project"] = identity.project.view();
     const shared::AccountStatus& status = account.status;
-    json["state"] = shared::to_string(status.condition);
+    add_status(json, status);
     json["condition"] = json["state"]; // its name until 0.1
-    json["severity"] = shared::to_string(shared::state_info(status.condition).severity);
-    json["reason"] = status.reason.view();
-    json["since"] = time_json(status.since);
-    json["until"] = time_json(status.until);
-    json["source"] = shared::to_string(status.source);
     json["disabled"] = status.condition == AccountCondition::disabled;
     json["dead"] = status.condition == AccountCondition::failing ||
                    status.condition == AccountCondition::needs_login;
@@ -113,7 +147,11 @@ Json account_json(const AccountView& account, UnixMillis now)
     json["pins_moved_away"] = account.moved_away;
     json["pins_moved_here"] = account.moved_here;
     json["problem"] = identity.problem.view();
+    json["options"] = options_json(account);
     json["usage"] = usage_json(account, now);
+    json["forecast"] = {
+        {"short", forecast_json(account.short_forecast)},
+        {"long", forecast_json(account.long_forecast)}};
     json["totals"] = sums_json(account.totals);
     json["totals"]["last_primary_pct"] = share_json(account.short_used);
     json["totals"]["last_secondary_pct"] = share_json(account.long_used);
@@ -244,6 +282,24 @@ std::string reload_json(const shared::PoolInfo& info, std::uint64_t broken_files
     json["status"] = "ok";
     json.update(pool_folder_json(info));
     json["broken_files"] = broken_files;
+    return to_text(json);
+}
+
+std::string action_json(
+    const Question& question,
+    const shared::Message& answer,
+    const ActionWords& words,
+    const shared::AccountStatus& status)
+{
+    const auto upstream_status = static_cast<unsigned>(answer.value >> 32U);
+    Json json;
+    json["status"] = to_string(answer.result);
+    json["sentence"] = words.sentence;
+    json["account"] = question.account;
+    json["action"] = to_string(answer.action);
+    json["upstream_status"] = upstream_status == 0 ? Json() : Json(upstream_status);
+    add_status(json, status);
+    if (words.status >= 400) json["error"] = words.sentence;
     return to_text(json);
 }
 

@@ -1,6 +1,7 @@
 /// JSON of the pool: pure functions from values to text.
 #pragma once
 
+#include "admin_ui/account_actions.hpp"
 #include "admin_ui/pool_view.hpp"
 #include "admin_ui/usage_query.hpp"
 
@@ -24,6 +25,13 @@ namespace admin_ui {
 
 /// `POST /admin/reload` for programs.
 [[nodiscard]] std::string reload_json(const shared::PoolInfo& info, std::uint64_t broken_files);
+
+/// `POST /admin/accounts/<id>/<action>` for programs: what came of it, and the account's state now.
+[[nodiscard]] std::string action_json(
+    const Question& question,
+    const shared::Message& answer,
+    const ActionWords& words,
+    const shared::AccountStatus& status);
 
 /// `{"error":"…"}`
 [[nodiscard]] std::string error_json(std::string_view message);

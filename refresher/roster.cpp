@@ -335,6 +335,8 @@ void Roster::note_problem(std::string_view id, const std::string& text)
 void Roster::set_owner_options(
     std::string_view id, const shared::AccountOptions& owner, UnixMillis now)
 {
+    const auto known = owner_options_.find(id);
+    if (known != owner_options_.end() && known->second == owner) return;
     owner_options_[std::string(id)] = owner;
     const auto held = held_.find(id);
     if (held == held_.end()) return; // broken or not yet read: applied when its file is

@@ -51,6 +51,24 @@ if (live) {
   };
   setInterval(renew, renewEveryMs);
 
+  // The actions of accounts are plain forms; here they answer without leaving the page.
+  document.addEventListener("submit", async (event) => {
+    const button = event.submitter;
+    if (!button || !event.target.matches("form.account-actions")) return;
+    event.preventDefault();
+    button.disabled = true;
+    message.textContent = button.textContent + "…";
+    try {
+      const reply = await fetch(button.formAction, { method: "POST", headers: { Accept: "application/json" } });
+      const told = await reply.json();
+      message.textContent = (told.account ? told.account + ": " : "") + (told.sentence || told.error);
+    } catch {
+      message.textContent = "The pool did not answer.";
+    }
+    button.disabled = false;
+    renew();
+  });
+
   const button = document.getElementById("reload");
   button.hidden = false;
   button.addEventListener("click", async () => {

@@ -70,8 +70,7 @@ TEST(Metrics, EverySampleIsWellFormedAndHasItsFamily)
     EXPECT_EQ(samples[R"(codexpool_account_requests_total{account="codex:a"})"], 5);
     EXPECT_EQ(samples[R"(codexpool_account_tokens_total{account="codex:a",kind="input"})"], 1234);
     EXPECT_EQ(samples[R"(codexpool_account_in_flight{account="codex:a"})"], 3);
-    EXPECT_EQ(
-        samples[R"(codexpool_account_condition{account="claude:b",condition="failing"})"], 1);
+    EXPECT_EQ(samples[R"(codexpool_account_condition{account="claude:b",condition="failing"})"], 1);
     EXPECT_EQ(samples[R"(codexpool_account_condition{account="claude:b",condition="ready"})"], 0);
     EXPECT_EQ(
         samples[R"(codexpool_account_window_used_ratio{account="codex:a",window="short"})"], 0.5);

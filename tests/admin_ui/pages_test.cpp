@@ -131,6 +131,48 @@ TEST(Pages, TheStatusPageShowsAccountsWindowsAndProcesses)
     EXPECT_NE(page.find("owner@example.com"), std::string::npos);
 }
 
+TEST(Pages, AnAccountSaysWhyAndOffersWhatCanBeDone)
+{
+    PoolFixture pool;
+    const auto a = pool.add_account("codex:a");
+    pool.edit(a, [](auto&, shared::AccountRouting& routing) {
+        routing.cooling_until = {tests::kNow.value + 7'200'000};
+        routing.state_since = {tests::kNow.value - 600'000};
+        routing.state_source = shared::EvidenceSource::error_answer;
+        routing.reason = "http_429";
+    });
+    pool.add_account("codex:off", shared::AccountState::disabled, "disabled_by_owner");
+    const std::string page = status_page(pool.view(), {});
+    const auto shows = [&page](std::string_view text) {
+        return page.find(text) != std::string::npos;
+    };
+    EXPECT_TRUE(shows("the vendor limited its rate (429) (from an error answer); since"));
+    EXPECT_TRUE(shows("10 min ago"));
+    EXPECT_TRUE(shows("back <time"));
+    EXPECT_TRUE(shows("title=\"The vendor limited its rate: no request goes to it"));
+    EXPECT_TRUE(shows("its owner disabled it"));
+    EXPECT_TRUE(shows("formaction=\"/admin/accounts/codex%3Aa/disable\""));
+    EXPECT_TRUE(shows("formaction=\"/admin/accounts/codex%3Aa/test\""));
+    EXPECT_TRUE(shows("formaction=\"/admin/accounts/codex%3Aoff/enable\""));
+    EXPECT_FALSE(shows("formaction=\"/admin/accounts/codex%3Aa/enable\""));
+    EXPECT_FALSE(shows("<script>"));
+}
+
+TEST(Pages, AForecastIsShownWhereThereIsOne)
+{
+    PoolFixture pool;
+    const auto a = pool.add_account("codex:a");
+    pool.set_window(a, 18000, 0.6, 7'200'000);
+    EXPECT_EQ(status_page(pool.view(), {}).find("at this pace"), std::string::npos);
+    pool.mapping->accounts[a].with_lock([](shared::AccountRecord& record) {
+        record.short_learning.percent_per_hour = 40;
+        record.short_learning.samples = 9;
+        record.short_learning.anchor_at = record.routing.short_window.seen_at;
+    });
+    const std::string page = status_page(pool.view(), {});
+    EXPECT_NE(page.find("at this pace (40 % an hour, high confidence)"), std::string::npos);
+}
+
 TEST(Pages, TheAddressIsTheClientsOwnWhereThatIsHarmless)
 {
     const auto address = [](std::string_view host, std::string_view url = "") {

@@ -137,10 +137,10 @@ TEST_F(RoutesTest, ReloadIsAskedForByPostFromHereOnly)
     request.method = "POST";
     request.path = "/admin/reload";
     request.host = "127.0.0.1:8989";
-    EXPECT_TRUE(ask(request).reload);
+    EXPECT_TRUE(ask(request).question.has_value());
     request.origin = "http://127.0.0.1:8989";
     request.fetch_site = "same-origin";
-    EXPECT_TRUE(ask(request).reload);
+    EXPECT_TRUE(ask(request).question.has_value());
     request.origin = "https://evil.example";
     EXPECT_EQ(ask(request).status, 403U);
     request.origin = "null";
@@ -153,15 +153,135 @@ TEST_F(RoutesTest, ReloadIsAskedForByPostFromHereOnly)
 TEST_F(RoutesTest, TheAnswerToAReloadNamesBrokenFiles)
 {
     PageRequest request;
-    EXPECT_EQ(routes_.reload_response(request, 0).body, "ok\n");
+    admin_ui::Question question;
+    question.message.type = shared::MessageType::reload;
+    shared::Message answer;
+    answer.type = shared::MessageType::reloaded;
+    const auto reloaded = [&](std::uint64_t broken) {
+        answer.value = broken;
+        return routes_.answer_response(request, question, answer, tests::kNow).body;
+    };
+    EXPECT_EQ(reloaded(0), "ok\n");
     pool_.set_problems("/pool/x.json: is empty", 1);
-    EXPECT_EQ(
-        routes_.reload_response(request, 1).body,
-        "ok, but 1 file is not in service:\n/pool/x.json: is empty\n");
+    EXPECT_EQ(reloaded(1), "ok, but 1 file is not in service:\n/pool/x.json: is empty\n");
     request.accept = "application/json";
-    const json reply = json::parse(routes_.reload_response(request, 1).body);
-    EXPECT_EQ(reply["broken_files"], 1);
-    EXPECT_EQ(Routes::reload_failed(request).status, 504U);
+    EXPECT_EQ(json::parse(reloaded(1))["broken_files"], 1);
+    EXPECT_EQ(Routes::no_answer(request, question).status, 504U);
+}
+
+PageRequest action_request(const std::string& path)
+{
+    PageRequest request;
+    request.method = "POST";
+    request.path = path;
+    request.host = "127.0.0.1:8989";
+    return request;
+}
+
+TEST_F(RoutesTest, ActionsAreAskedOfTheRefresherByPostFromHereOnly)
+{
+    pool_.add_account("codex:first");
+    pool_.add_account("codex:a b");
+    for (const auto& [name, action] : std::vector<std::pair<std::string, shared::AccountAction>>{
+             {"enable", shared::AccountAction::enable},
+             {"disable", shared::AccountAction::disable},
+             {"clear", shared::AccountAction::clear},
+             {"refresh", shared::AccountAction::refresh},
+             {"test", shared::AccountAction::test}}) {
+        PageRequest request = action_request("/admin/accounts/codex%3Aa%20b/" + name);
+        const PageResponse page = ask(request);
+        ASSERT_TRUE(page.question.has_value()) << name;
+        EXPECT_EQ(page.question->message.type, shared::MessageType::account_action);
+        EXPECT_EQ(page.question->message.action, action);
+        EXPECT_EQ(page.question->message.value, 1U);
+        EXPECT_EQ(page.question->account, "codex:a b");
+        EXPECT_EQ(admin_ui::action_path("codex:a b", action), request.path);
+        request.origin = "https://evil.example";
+        EXPECT_EQ(ask(request).status, 403U) << name;
+        request.origin.clear();
+        request.method = "GET";
+        EXPECT_EQ(ask(request).status, 405U) << name;
+    }
+}
+
+TEST_F(RoutesTest, WhatIsNoActionIsNotAsked)
+{
+    pool_.add_account("codex:a");
+    for (const char* path :
+         {"/admin/accounts/codex:none/test",
+          "/admin/accounts/codex:a/none",
+          "/admin/accounts/codex:a/",
+          "/admin/accounts//test",
+          "/admin/accounts/codex:a/test/more",
+          "/admin/accounts/%63odex%3/test"}) {
+        const PageResponse page = ask(action_request(path));
+        EXPECT_FALSE(page.question.has_value()) << path;
+        EXPECT_EQ(page.status, 404U) << path;
+    }
+}
+
+TEST_F(RoutesTest, OptionsAreCheckedBeforeTheyAreAsked)
+{
+    pool_.add_account("codex:a");
+    PageRequest request = action_request("/admin/accounts/codex:a/options");
+    request.body = R"({"priority":3,"weight":null})";
+    const PageResponse good = ask(request);
+    ASSERT_TRUE(good.question.has_value());
+    EXPECT_EQ(good.question->options, request.body);
+    for (const auto& [body, status] : std::vector<std::pair<std::string, unsigned>>{
+             {"", 400U},
+             {"[]", 400U},
+             {R"({"priority":"high"})", 400U},
+             {R"({"unknown":1})", 400U},
+             {std::string(2001, ' '), 413U}}) {
+        request.body = body;
+        const PageResponse page = ask(request);
+        EXPECT_FALSE(page.question.has_value()) << body;
+        EXPECT_EQ(page.status, status) << body;
+    }
+    request.body = R"({"priority":"high"})";
+    EXPECT_NE(ask(request).body.find("codex_pool.priority"), std::string::npos);
+}
+
+TEST_F(RoutesTest, AnActionsAnswerSaysWhatCameOfItAndTheStateNow)
+{
+    const auto slot = pool_.add_account("codex:a");
+    pool_.edit(slot, [](auto&, shared::AccountRouting& routing) {
+        routing.cooling_until = {tests::kNow.value + 60'000};
+        routing.reason = "http_429";
+    });
+    admin_ui::Question question;
+    question.message.type = shared::MessageType::account_action;
+    question.message.action = shared::AccountAction::test;
+    question.message.value = slot;
+    question.account = "codex:a";
+    shared::Message answer = question.message;
+    answer.type = shared::MessageType::account_action_done;
+    answer.value = slot | (429ULL << 32U);
+    answer.result = shared::ActionResult::failed;
+    PageRequest request = action_request("/admin/accounts/codex:a/test");
+    const PageResponse page = routes_.answer_response(request, question, answer, tests::kNow);
+    EXPECT_EQ(page.status, 502U);
+    const json told = json::parse(page.body);
+    EXPECT_EQ(told["status"], "failed");
+    EXPECT_EQ(told["upstream_status"], 429);
+    EXPECT_EQ(told["state"], "cooling");
+    EXPECT_EQ(told["reason"], "http_429");
+
+    answer.result = shared::ActionResult::done;
+    answer.value = slot | (200ULL << 32U);
+    EXPECT_EQ(routes_.answer_response(request, question, answer, tests::kNow).status, 200U);
+    request.accept = "text/html,*/*";
+    const PageResponse back = routes_.answer_response(request, question, answer, tests::kNow);
+    EXPECT_EQ(back.status, 303U) << "a browser without scripts goes back to the page";
+    EXPECT_EQ(header(back, "Location"), "/status");
+    for (const auto& [result, status] : std::vector<std::pair<shared::ActionResult, unsigned>>{
+             {shared::ActionResult::no_account, 404U},
+             {shared::ActionResult::refused, 409U},
+             {shared::ActionResult::unavailable, 503U}}) {
+        answer.result = result;
+        EXPECT_EQ(routes_.answer_response(request, question, answer, tests::kNow).status, status);
+    }
 }
 
 TEST_F(RoutesTest, RequestsTakeALimit)

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstring>
 #include <functional>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -79,8 +80,13 @@ private:
 
 class ServerTest : public testing::Test {
 protected:
-    ServerTest()
+    ServerTest() { restart(); }
+
+    /// With the deadline as it is now.
+    void restart()
     {
+        server_.reset();
+        std::filesystem::remove(path_);
         const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         const sockaddr_un address = address_of(path_);
         EXPECT_EQ(::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
@@ -89,12 +95,20 @@ protected:
             loop_,
             fd,
             routes_,
-            [this] {
-                ++wishes_;
-                if (on_wish_) on_wish_();
+            [this](const shared::Message& question) {
+                asked_.push_back(question);
+                if (on_question_) on_question_();
             },
-            reload_deadline_);
+            Server::Deadlines{deadline_, deadline_});
         server_->start();
+    }
+
+    /// Questions so far; from the client's thread.
+    std::size_t asked()
+    {
+        std::promise<std::size_t> count;
+        boost::asio::post(loop_, [&] { count.set_value(asked_.size()); });
+        return count.get_future().get();
     }
 
     /// Runs the loop here and `talk` in a thread, until `talk` returns.
@@ -116,9 +130,23 @@ protected:
     UsageQuery usage_{folder_.path() / "none.db"};
     Routes routes_{pool_.segment(), usage_, {false, "", "127.0.0.1:8989", "", ""}};
     boost::asio::io_context loop_{1};
-    std::chrono::milliseconds reload_deadline_{200};
-    int wishes_ = 0;
-    std::function<void()> on_wish_;
+
+    /// Answers a question as the refresher would.
+    void
+    answer(const shared::Message& question, std::uint64_t value, shared::ActionResult result = {})
+    {
+        shared::Message message = question;
+        message.type = question.type == shared::MessageType::reload
+                           ? shared::MessageType::reloaded
+                           : shared::MessageType::account_action_done;
+        message.value = value;
+        message.result = result;
+        boost::asio::post(loop_, [this, message] { server_->answered(message); });
+    }
+
+    std::chrono::milliseconds deadline_{200};
+    std::vector<shared::Message> asked_;
+    std::function<void()> on_question_;
     std::unique_ptr<Server> server_;
 };
 
@@ -154,7 +182,7 @@ TEST_F(ServerTest, ANotModifiedAssetHasNoBody)
 
 TEST_F(ServerTest, ReloadWaitsForTheRefresher)
 {
-    on_wish_ = [this] { boost::asio::post(loop_, [this] { server_->reloaded(0); }); };
+    on_question_ = [this] { answer(asked_.back(), 0); };
     with_client([this] {
         Client client(path_);
         client.send("POST /admin/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
@@ -162,21 +190,72 @@ TEST_F(ServerTest, ReloadWaitsForTheRefresher)
         EXPECT_TRUE(text.starts_with("HTTP/1.1 200 OK\r\n")) << text;
         EXPECT_TRUE(text.ends_with("\r\n\r\nok\n")) << text;
     });
-    EXPECT_EQ(wishes_, 1);
+    ASSERT_EQ(asked_.size(), 1U);
+    EXPECT_EQ(asked_[0].type, shared::MessageType::reload);
+    EXPECT_NE(asked_[0].request, 0U) << "0 is nobody's";
 }
 
-TEST_F(ServerTest, OneAnswerServesAllWhoWait)
+TEST_F(ServerTest, AnswersFindTheirAskers)
 {
-    on_wish_ = [this] {
-        if (wishes_ == 2) boost::asio::post(loop_, [this] { server_->reloaded(3); });
+    deadline_ = std::chrono::seconds(20);
+    restart();
+    on_question_ = [this] {
+        if (asked_.size() < 2) return;
+        shared::Message foreign = asked_[0];
+        foreign.request = 7; // a SIGHUP's, or a predecessor's
+        answer(foreign, 9);
+        answer(asked_[1], 2);
+        answer(asked_[0], 1);
     };
     with_client([this] {
         Client first(path_);
+        first.send("POST /admin/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        while (asked() < 1)
+            std::this_thread::yield();
         Client second(path_);
-        for (Client* client : {&first, &second})
-            client->send("POST /admin/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
-        EXPECT_NE(first.read_until("service:\n").find("3 files"), std::string::npos);
-        EXPECT_NE(second.read_until("service:\n").find("3 files"), std::string::npos);
+        second.send("POST /admin/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        EXPECT_NE(first.read_until("service:\n").find("1 file is"), std::string::npos);
+        EXPECT_NE(second.read_until("service:\n").find("2 files"), std::string::npos);
+    });
+}
+
+TEST_F(ServerTest, AnActionWaitsForItsAnswerAndItsWishIsGoneAfterwards)
+{
+    pool_.add_account("codex:a");
+    const std::string options = R"({"priority":3})";
+    on_question_ = [this, options] {
+        EXPECT_EQ(asked_.back().action, shared::AccountAction::options);
+        pool_.segment().owner_wish.with_lock([&](shared::OwnerWish& wish) {
+            EXPECT_EQ(wish.request, asked_.back().request);
+            EXPECT_EQ(wish.account, 0U);
+            EXPECT_EQ(wish.options.view(), options);
+        });
+        answer(asked_.back(), 0);
+    };
+    with_client([this, &options] {
+        Client client(path_);
+        client.send(
+            "POST /admin/accounts/codex%3Aa/options HTTP/1.1\r\nHost: x\r\nContent-Length: " +
+            std::to_string(options.size()) + "\r\n\r\n" + options);
+        const std::string text = client.read_until("}\n");
+        EXPECT_TRUE(text.starts_with("HTTP/1.1 200 OK\r\n")) << text;
+        EXPECT_NE(text.find(R"("account": "codex:a")"), std::string::npos) << text;
+    });
+    pool_.segment().owner_wish.with_lock(
+        [](shared::OwnerWish& wish) { EXPECT_EQ(wish.request, 0U); });
+}
+
+TEST_F(ServerTest, ARefresherThatIsNotThereIsSaid)
+{
+    pool_.add_account("codex:a");
+    on_question_ = [this] { answer(asked_.back(), 0, shared::ActionResult::unavailable); };
+    with_client([this] {
+        Client client(path_);
+        client.send("POST /admin/accounts/codex:a/disable HTTP/1.1\r\nHost: x\r\n"
+                    "Content-Length: 0\r\n\r\n");
+        EXPECT_TRUE(client.read_until("}\n").starts_with("HTTP/1.1 503 "));
+        client.send("POST /admin/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+        EXPECT_TRUE(client.read_until("}\n").starts_with("HTTP/1.1 503 "));
     });
 }
 
@@ -187,7 +266,8 @@ TEST_F(ServerTest, ASilentRefresherIsSaid)
         client.send("POST /admin/reload HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
         EXPECT_TRUE(client.read_until("\r\n\r\n").starts_with("HTTP/1.1 504 "));
     });
-    server_->reloaded(0); // comes too late: nobody waits
+    ASSERT_EQ(asked_.size(), 1U);
+    server_->answered(asked_[0]); // comes too late: nobody waits
 }
 
 TEST_F(ServerTest, BadRequestsAreAnsweredAndClosed)
