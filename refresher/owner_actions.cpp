@@ -148,8 +148,13 @@ void OwnerActions::test(const std::string& account, Done done)
 asio::awaitable<void>
 OwnerActions::run_test(std::string account, shared::UpstreamCall call, Done done)
 {
+    std::optional<shared::net::ForwardProxy> proxy = roster_.proxy_of(account);
     const shared::Result<shared::CallReply> reply = co_await call_vendor(
-        client_, config_.upstream(registry_, call.upstream), call, test_deadline_);
+        client_,
+        config_.upstream(registry_, call.upstream),
+        call,
+        test_deadline_,
+        std::move(proxy));
     const auto held = roster_.held().find(account);
     ActionEnd end;
     end.result = ActionResult::failed;

@@ -164,6 +164,7 @@ asio::awaitable<DiscoveryStep> ProjectFinder::one_try(const Search& search)
         request.path = call.path;
         request.headers = call.headers;
         request.body = call.body;
+        request.proxy = roster_.proxy_of(search.id);
         shared::Result<shared::net::ClientResponse> answer =
             co_await client_.send(std::move(request), timing_.call_deadline);
         if (!answer.has_value()) co_return failed(answer.error().text());

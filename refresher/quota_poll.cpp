@@ -147,8 +147,13 @@ asio::awaitable<void> QuotaPoller::poll(std::string id)
         registry_.get(held->second.provider).usage_call(held->second.credential);
     if (!call) co_return;
     tries_[id].not_before = std::chrono::steady_clock::now() + jittered(timing_.interval);
+    std::optional<shared::net::ForwardProxy> proxy = roster_.proxy_of(id);
     const shared::Result<shared::CallReply> reply = co_await call_vendor(
-        client_, config_.upstream(registry_, call->upstream), *call, timing_.call_deadline);
+        client_,
+        config_.upstream(registry_, call->upstream),
+        *call,
+        timing_.call_deadline,
+        std::move(proxy));
     if (reply.has_value()) {
         take(id, *reply);
     } else {

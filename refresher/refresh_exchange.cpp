@@ -69,6 +69,7 @@ asio::awaitable<RefreshEngine::End> RefreshEngine::exchange(Job& job, FileReplac
     request.path = call->path;
     request.headers = call->headers;
     request.body = call->body;
+    request.proxy = roster_.proxy_of(job.id);
     request.before_send = [this, &job] { return before_send(job); };
     request.after_send = [] { fault_point("sent"); };
     shared::Result<shared::net::ClientResponse> answer =

@@ -332,6 +332,18 @@ void Roster::note_problem(std::string_view id, const std::string& text)
     });
 }
 
+std::optional<shared::net::ForwardProxy> Roster::proxy_of(std::string_view id)
+{
+    const auto found = held_.find(id);
+    if (found == held_.end()) return std::nullopt;
+    const auto url = segment_.accounts[found->second.slot.value].with_lock(
+        [](const AccountRecord& record) { return record.identity.proxy_url; });
+    if (url.empty()) return std::nullopt;
+    auto proxy = shared::net::ForwardProxy::parse(url.view());
+    if (!proxy) return shared::net::ForwardProxy();
+    return *std::move(proxy);
+}
+
 void Roster::set_owner_options(
     std::string_view id, const shared::AccountOptions& owner, UnixMillis now)
 {

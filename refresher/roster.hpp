@@ -7,6 +7,7 @@
 #pragma once
 
 #include "shared/base/hash.hpp"
+#include "shared/net/forward_proxy.hpp"
 #include "shared/providers/pool_folder.hpp"
 #include "shared/segment/layout.hpp"
 
@@ -15,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace refresher {
@@ -63,6 +65,10 @@ public:
 
     /// The accounts whose files this process has read, by id.
     [[nodiscard]] std::map<std::string, Held, std::less<>>& held() noexcept { return held_; }
+
+    /// The account's own way out (its proxy_url), for every call in its name; nothing = this machine's. One that cannot
+    /// be used has no host: then the call fails, rather than going out from elsewhere.
+    [[nodiscard]] std::optional<shared::net::ForwardProxy> proxy_of(std::string_view id);
 
     /// What owner actions say about an account; it beats its file, now and whenever the file is read.
     void set_owner_options(

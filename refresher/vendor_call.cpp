@@ -13,7 +13,8 @@ boost::asio::awaitable<shared::Result<shared::CallReply>> call_vendor(
     shared::net::HttpClient& client,
     const shared::http::BaseUrl& base,
     const shared::UpstreamCall& call,
-    std::chrono::milliseconds deadline)
+    std::chrono::milliseconds deadline,
+    std::optional<shared::net::ForwardProxy> proxy)
 {
     shared::net::ClientRequest request;
     request.base = base;
@@ -21,6 +22,7 @@ boost::asio::awaitable<shared::Result<shared::CallReply>> call_vendor(
     request.path = call.path;
     request.headers = call.headers;
     request.body = call.body;
+    request.proxy = std::move(proxy);
     auto answer = co_await client.send(std::move(request), deadline);
     if (!answer.has_value()) co_return answer.error();
     shared::CallReply reply;

@@ -12,12 +12,13 @@
 
 namespace refresher {
 
-/// Makes the call. Problem: no whole answer in time.
+/// Makes the call, through `proxy` if the account has its own. Problem: no whole answer in time.
 [[nodiscard]] boost::asio::awaitable<shared::Result<shared::CallReply>> call_vendor(
     shared::net::HttpClient& client,
     const shared::http::BaseUrl& base,
     const shared::UpstreamCall& call,
-    std::chrono::milliseconds deadline);
+    std::chrono::milliseconds deadline,
+    std::optional<shared::net::ForwardProxy> proxy);
 
 /// The answer's head as providers read it. Its views point into `reply`.
 [[nodiscard]] shared::http::ResponseHead head_of(const shared::CallReply& reply);

@@ -1,4 +1,4 @@
-/// `codex-pool simulate`: what a strategy would have done with the traffic of the last days. Changes and starts nothing.
+/// `codex-pool simulate`: what a strategy would have done with the last days' traffic. Changes and starts nothing.
 #pragma once
 
 #include "shared/config/config.hpp"

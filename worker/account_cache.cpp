@@ -69,6 +69,7 @@ void AccountCache::load_identity(CachedAccount& account, AccountSlot slot)
     account.models_allowed = names_of(identity.models_allowed.view());
     account.models_denied = names_of(identity.models_denied.view());
     account.owner = identity.owner.view();
+    account.proxy = proxy_of(identity.proxy_url.view());
     if (account.provider != shared::ProviderId::none) {
         account.capacity =
             static_cast<float>(registry_.get(account.provider).plan_weight(identity.plan.view()));
@@ -118,6 +119,19 @@ void AccountCache::candidates(const Asking& asking, std::vector<shared::Candidat
         candidate.is_owners = account.is_owned_by(asking.user);
         out.push_back(candidate);
     }
+}
+
+const shared::net::ForwardProxy* AccountCache::proxy_of(std::string_view url)
+{
+    if (url.empty()) return nullptr;
+    const auto known = proxies_.find(url);
+    if (known != proxies_.end()) return known->second.get();
+    // One that cannot be used stays without a host: its account then connects nowhere, rather than directly.
+    shared::net::ForwardProxy proxy;
+    if (auto parsed = shared::net::ForwardProxy::parse(url); parsed) proxy = *std::move(parsed);
+    const auto added =
+        proxies_.emplace(url, std::make_unique<const shared::net::ForwardProxy>(std::move(proxy)));
+    return added.first->second.get();
 }
 
 void AccountCache::note_turn(AccountSlot slot)

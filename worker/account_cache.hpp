@@ -2,11 +2,13 @@
 /// numbers, so that a request takes no lock for them.
 #pragma once
 
+#include "shared/net/forward_proxy.hpp"
 #include "shared/providers/provider.hpp"
 #include "shared/segment/layout.hpp"
 #include "shared/selection/score.hpp"
 
-#include <array>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +26,8 @@ struct CachedAccount {
     float capacity = 1;                      ///< of its plan, see Provider::plan_weight
     std::vector<std::string> models_allowed; ///< empty = all
     std::vector<std::string> models_denied;
+    /// Its own way out; null = this machine's. Lives as long as the cache. Without a host: cannot be used.
+    const shared::net::ForwardProxy* proxy = nullptr;
     std::string owner; ///< the pool user it belongs to; empty = the pool's owner
 
     [[nodiscard]] bool serves_model(std::string_view model) const noexcept;
@@ -62,12 +66,15 @@ private:
         std::uint64_t turn = 0; ///< number of its last one; 0 = none yet
     };
 
+    [[nodiscard]] const shared::net::ForwardProxy* proxy_of(std::string_view url);
     [[nodiscard]] std::uint32_t turns_waited(shared::AccountSlot slot) const noexcept;
     void load_identity(CachedAccount& account, shared::AccountSlot slot);
 
     shared::Segment& segment_;
     const shared::ProviderRegistry& registry_;
     std::uint64_t turns_ = 0;
+    /// By URL, kept for ever: connections and requests refer to them. There are as many as accounts have had.
+    std::map<std::string, std::unique_ptr<const shared::net::ForwardProxy>, std::less<>> proxies_;
     std::vector<std::unique_ptr<Entry>> entries_;
 };
 

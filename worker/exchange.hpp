@@ -187,7 +187,8 @@ private:
     shared::net::CancelToken cancel_;
     shared::net::Deadline deadline_;
     const shared::Provider* provider_ = nullptr;
-    const shared::http::BaseUrl* origin_ = nullptr; ///< of the connection in use
+    const shared::http::BaseUrl* origin_ = nullptr;    ///< of the connection in use
+    const shared::net::ForwardProxy* proxy_ = nullptr; ///< the same: the account's own, or none
     std::optional<shared::RunningRequest> running_;
     std::unique_ptr<shared::ResponseScanner> scanner_;
     std::unique_ptr<shared::http::StreamDecoder> decoder_;

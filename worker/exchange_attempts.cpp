@@ -298,6 +298,8 @@ Task<UpstreamCall::End> Exchange::call_upstream(const Selection& selection)
     append_upstream_head(
         *provider_, leg, *origin_, head(), credential, body, worker_.request_names, waiting.head);
     request.origin = origin_;
+    proxy_ = account.proxy;
+    request.proxy = proxy_;
     request.method = head().method;
     request.head = waiting.head;
     request.first_byte = std::chrono::seconds(

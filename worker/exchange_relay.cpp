@@ -188,7 +188,7 @@ Task<Exchange::RelayEnd> Exchange::relay()
     }
     if (end == RelayEnd::client_gone) keep_ = false;
     if (end == RelayEnd::whole && reusable && !excess_ && tracker_.finished() && origin_ != nullptr)
-        worker_.pool.give(*origin_, std::move(stream), worker_.deadlines.now_ms());
+        worker_.pool.give(*origin_, std::move(stream), worker_.deadlines.now_ms(), proxy_);
     co_return end;
 }
 

@@ -24,12 +24,12 @@ UpstreamCall::UpstreamCall(
     : worker_(worker), session_(session), cancel_(cancel), deadline_(deadline), timings_(timings)
 {}
 
-Task<bool> UpstreamCall::connect(const shared::http::BaseUrl* origin)
+Task<bool> UpstreamCall::connect(const UpstreamRequest& request)
 {
     deadline_.set(kConnectMax);
     shared::net::Connection connection;
-    if (origin != nullptr) {
-        connection = co_await worker_.connector.connect(*origin, cancel_);
+    if (request.origin != nullptr) {
+        connection = co_await worker_.connector.connect(*request.origin, cancel_, request.proxy);
         worker_.row().counters.upstream_connects.fetch_add(1, std::memory_order_relaxed);
     } else {
         const std::string_view name = worker_.segment.header.admin_socket.view();
@@ -43,18 +43,22 @@ Task<bool> UpstreamCall::connect(const shared::http::BaseUrl* origin)
 Task<End> UpstreamCall::run(const UpstreamRequest& request)
 {
     method_ = request.method;
+    proxy_ = request.proxy;
     for (bool fresh = false;; fresh = true) {
         const std::int64_t begun_at = shared::now_monotonic_us();
         reused_ = false;
         if (!fresh && request.origin != nullptr) {
             stream_ = worker_.pool.take(
-                *request.origin, worker_.deadlines.now_ms(), request.streamed != nullptr);
+                *request.origin,
+                worker_.deadlines.now_ms(),
+                request.streamed != nullptr,
+                request.proxy);
             reused_ = stream_ != nullptr;
         }
         if (reused_) {
             worker_.row().counters.upstream_reuses.fetch_add(1, std::memory_order_relaxed);
         } else {
-            const bool connected = co_await connect(request.origin);
+            const bool connected = co_await connect(request);
             if (!connected) {
                 timings_.connect += shared::now_monotonic_us() - begun_at;
                 co_return cancel_.cancelled() ? End::stopped : End::connect_failed;
@@ -267,7 +271,7 @@ Task<> UpstreamCall::read_error_body(std::string& body)
 void UpstreamCall::recycle(const shared::http::BaseUrl* origin)
 {
     if (!whole_ || !stream_ || origin == nullptr || !reusable()) return;
-    worker_.pool.give(*origin, std::move(stream_), worker_.deadlines.now_ms());
+    worker_.pool.give(*origin, std::move(stream_), worker_.deadlines.now_ms(), proxy_);
 }
 
 } // namespace worker

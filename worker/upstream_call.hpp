@@ -26,6 +26,8 @@ struct WorkerState;
 /// What is sent. All views outlive the call.
 struct UpstreamRequest {
     const shared::http::BaseUrl* origin = nullptr; ///< null = the admin child
+    const shared::net::ForwardProxy* proxy =
+        nullptr; ///< the account's own; lives as long as the worker
     std::string_view method;
     std::string_view head;
     std::array<std::string_view, 3> body; ///< held whole, in pieces
@@ -93,7 +95,7 @@ public:
     [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
 
 private:
-    [[nodiscard]] shared::net::Task<bool> connect(const shared::http::BaseUrl* origin);
+    [[nodiscard]] shared::net::Task<bool> connect(const UpstreamRequest& request);
     [[nodiscard]] shared::net::Task<End> send_rest(std::string rest, RequestBody* streamed);
     [[nodiscard]] shared::net::Task<End> read_head();
     [[nodiscard]] End take_head(std::string_view fresh, bool& more);
@@ -111,6 +113,7 @@ private:
     std::string_view early_;
     std::string problem_;
     std::string_view method_;
+    const shared::net::ForwardProxy* proxy_ = nullptr;
     std::int64_t sent_at_ = 0;
     bool reused_ = false;
     bool reusable_ = true; ///< the request went out whole

@@ -4,10 +4,13 @@
 
 namespace worker {
 
-std::unique_ptr<shared::net::Stream>
-UpstreamPool::take(const shared::http::BaseUrl& origin, std::int64_t now_ms, bool must_ask)
+std::unique_ptr<shared::net::Stream> UpstreamPool::take(
+    const shared::http::BaseUrl& origin,
+    std::int64_t now_ms,
+    bool must_ask,
+    const shared::net::ForwardProxy* proxy)
 {
-    const auto found = origins_.find(&origin);
+    const auto found = origins_.find(Way{&origin, proxy});
     if (found == origins_.end()) return nullptr;
     std::vector<Idle>& kept = found->second;
     while (!kept.empty()) {
@@ -23,9 +26,10 @@ UpstreamPool::take(const shared::http::BaseUrl& origin, std::int64_t now_ms, boo
 void UpstreamPool::give(
     const shared::http::BaseUrl& origin,
     std::unique_ptr<shared::net::Stream> stream,
-    std::int64_t now_ms)
+    std::int64_t now_ms,
+    const shared::net::ForwardProxy* proxy)
 {
-    std::vector<Idle>& kept = origins_[&origin];
+    std::vector<Idle>& kept = origins_[Way{&origin, proxy}];
     if (kept.size() >= kIdlePerOriginMax) {
         kept.erase(kept.begin());
         --idle_;

@@ -1,6 +1,7 @@
 #include "shared/net/connector.hpp"
 
 #include "shared/http/head.hpp"
+#include "shared/net/socks5.hpp"
 
 #include <array>
 #include <cerrno>
@@ -166,9 +167,44 @@ Connector::ask_proxy(Stream& stream, const http::BaseUrl& base, const std::strin
     }
 }
 
-Task<Connection> Connector::connect(const http::BaseUrl& base, CancelToken& cancel)
+Task<std::string>
+Connector::ask_socks(Stream& stream, const http::BaseUrl& base, const ForwardProxy& proxy)
 {
-    const http::BaseUrl* proxy = proxy_.proxy_for(base);
+    Socks5 talk(proxy, base.host, base.port);
+    std::array<char, 264> buffer{};
+    while (!talk.done()) {
+        std::string_view rest = talk.outgoing();
+        while (!rest.empty()) {
+            const iovec out = piece(rest);
+            const IoResult sent = stream.write_some({&out, 1});
+            if (sent.status == IoStatus::failed) co_return std::string("the SOCKS proxy hung up");
+            rest.remove_prefix(sent.bytes);
+            if (rest.empty()) break;
+            const bool waited = co_await stream.writable();
+            if (!waited) co_return std::string("stopped waiting");
+        }
+        std::size_t have = 0;
+        while (have < talk.expects()) {
+            const IoResult got = stream.read_some(&buffer[have], talk.expects() - have);
+            have += got.bytes;
+            if (got.ok()) continue;
+            if (got.status != IoStatus::wait_read) co_return std::string("the SOCKS proxy hung up");
+            const bool waited = co_await stream.readable();
+            if (!waited) co_return std::string("stopped waiting");
+        }
+        talk.take({buffer.data(), have});
+    }
+    co_return talk.problem();
+}
+
+Task<Connection>
+Connector::connect(const http::BaseUrl& base, CancelToken& cancel, const ForwardProxy* own)
+{
+    if (own != nullptr && own->address.host.empty())
+        co_return failed("this account's proxy_url cannot be used");
+    const http::BaseUrl* proxy = own != nullptr ? &own->address : proxy_.proxy_for(base);
+    const std::string* authorization = own != nullptr ? &own->authorization : &proxy_.authorization;
+    const bool socks = own != nullptr && own->protocol == ForwardProxy::Protocol::socks5;
     const http::BaseUrl& first = proxy != nullptr ? *proxy : base;
     Connection result = co_await open(first.host, first.port, cancel);
     if (!result.stream) co_return result;
@@ -183,10 +219,14 @@ Task<Connection> Connector::connect(const http::BaseUrl& base, CancelToken& canc
             else
                 problem = co_await handshake(stream, proxy->host);
         }
-        if (problem.empty()) problem = co_await ask_proxy(stream, base, proxy_.authorization);
+        if (problem.empty() && socks)
+            problem = co_await ask_socks(stream, base, *own);
+        else if (problem.empty())
+            problem = co_await ask_proxy(stream, base, *authorization);
     }
     if (problem.empty() && base.tls) {
-        TlsSessions::Slot* session = sessions_.slot(base.authority());
+        // A resumed session would tell the vendor that two accounts come from one place.
+        TlsSessions::Slot* session = own == nullptr ? sessions_.slot(base.authority()) : nullptr;
         if (stream.tls() != nullptr)
             stream.start_tls(TlsLayer::over_tls(tls_, stream.take_tls(), base.host, session));
         else

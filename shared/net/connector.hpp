@@ -1,7 +1,8 @@
-/// Makes a connection to an upstream: name, address, forward proxy (CONNECT), TLS.
+/// Makes a connection to an upstream: name, address, forward proxy (CONNECT or SOCKS5), TLS.
 #pragma once
 
 #include "shared/http/base_url.hpp"
+#include "shared/net/forward_proxy.hpp"
 #include "shared/net/proxy_settings.hpp"
 #include "shared/net/resolver.hpp"
 #include "shared/net/stream.hpp"
@@ -50,8 +51,11 @@ public:
     /// All references outlive the connector.
     Connector(Loop& loop, SSL_CTX* tls, const ProxySettings& proxy);
 
-    /// `base` must outlive the wait. The prefix plays no part. cancel() ends it without a connection.
-    [[nodiscard]] Task<Connection> connect(const http::BaseUrl& base, CancelToken& cancel);
+    /// `base` and `own` must outlive the wait. The prefix plays no part. cancel() ends it without a connection.
+    /// With `own` the connection goes through that proxy and no other, whatever the environment says; one without a
+    /// host fails (what was configured cannot be used: better nothing than a connection from elsewhere).
+    [[nodiscard]] Task<Connection>
+    connect(const http::BaseUrl& base, CancelToken& cancel, const ForwardProxy* own = nullptr);
     /// A Unix socket in the abstract namespace (name without the leading NUL).
     [[nodiscard]] Task<Connection>
     connect_unix(std::string_view abstract_name, CancelToken& cancel);
@@ -61,6 +65,8 @@ private:
     open(const std::string& host, std::uint16_t port, CancelToken& cancel);
     [[nodiscard]] Task<std::string>
     ask_proxy(Stream& stream, const http::BaseUrl& base, const std::string& authorization);
+    [[nodiscard]] Task<std::string>
+    ask_socks(Stream& stream, const http::BaseUrl& base, const ForwardProxy& proxy);
     [[nodiscard]] Task<std::string> handshake(Stream& stream, const std::string& host);
 
     Loop& loop_;

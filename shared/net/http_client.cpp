@@ -7,9 +7,12 @@
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #include "shared/net/http_client.hpp"
 
+#include "shared/net/socks5.hpp"
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -187,6 +190,13 @@ struct Job {
     const http::BaseUrl* proxy = nullptr;
     std::string proxy_authorization;
     std::size_t body_max = 0;
+
+    [[nodiscard]] const ForwardProxy* socks() const noexcept
+    {
+        const bool is_socks =
+            request.proxy && request.proxy->protocol == ForwardProxy::Protocol::socks5;
+        return is_socks ? &*request.proxy : nullptr;
+    }
 };
 
 /// Sends the job's text and collects the final answer.
@@ -266,6 +276,29 @@ open_tunnel(Stream& stream, std::string authority, std::string authorization)
     co_return true;
 }
 
+/// Asks a SOCKS5 proxy for a connection; reads exactly what it has to say.
+template <class Stream>
+asio::awaitable<Result<bool>>
+open_socks(Stream& stream, const ForwardProxy& proxy, const http::BaseUrl& base)
+{
+    Socks5 talk(proxy, base.host, base.port);
+    std::string buffer;
+    while (!talk.done()) {
+        const auto [write_error, written] =
+            co_await asio::async_write(stream, asio::buffer(talk.outgoing()), kNoThrow);
+        if (write_error)
+            co_return Problem{"", "cannot ask the proxy: " + write_error.message(), ""};
+        buffer.resize(talk.expects());
+        const auto [error, count] =
+            co_await asio::async_read(stream, asio::buffer(buffer), kNoThrow);
+        if (error) co_return Problem{"", "the proxy hung up: " + error.message(), ""};
+        talk.take(buffer);
+    }
+    if (!talk.problem().empty())
+        co_return Problem{"", talk.problem(), "check the account's proxy_url"};
+    co_return true;
+}
+
 Problem handshake_problem(const std::string& host, const error_code& error)
 {
     return {
@@ -292,7 +325,12 @@ exchange_in_tunnel(Lower& lower, asio::ssl::context& tls, const Job& job)
     const std::string& host = job.request.base.host;
     std::string authority = host.find(':') == std::string::npos ? host : '[' + host + ']';
     authority += ':' + std::to_string(job.request.base.port);
-    const Result<bool> open = co_await open_tunnel(lower, authority, job.proxy_authorization);
+    const ForwardProxy* socks = job.socks();
+    Result<bool> open = true;
+    if (socks != nullptr)
+        open = co_await open_socks(lower, *socks, job.request.base);
+    else
+        open = co_await open_tunnel(lower, authority, job.proxy_authorization);
     if (!open.has_value()) co_return open.error();
     if (job.request.base.tls) co_return co_await exchange_in_tls(lower, tls, job);
     co_return co_await exchange(lower, job);
@@ -335,6 +373,12 @@ HttpClient::send(ClientRequest request, std::chrono::milliseconds deadline, std:
     job.body_max = body_max;
     job.text = std::move(*text);
     job.request = std::move(request);
+    if (job.request.proxy) {
+        job.proxy = &job.request.proxy->address;
+        job.proxy_authorization = job.request.proxy->authorization;
+        if (job.proxy->host.empty())
+            co_return Problem{place, "this account's proxy_url cannot be used", "mend it"};
+    }
 
     const Clock::time_point give_up = Clock::now() + deadline;
     const http::BaseUrl& next = job.proxy != nullptr ? *job.proxy : job.request.base;

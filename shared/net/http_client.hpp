@@ -4,6 +4,7 @@
 #include "shared/base/result.hpp"
 #include "shared/http/base_url.hpp"
 #include "shared/http/head.hpp"
+#include "shared/net/forward_proxy.hpp"
 #include "shared/net/proxy_settings.hpp"
 #include "shared/net/tls_context.hpp"
 
@@ -12,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,8 @@ struct ClientRequest {
     std::function<bool()> before_send;
     std::function<void()>
         after_send; ///< told when the last byte has left, before the answer is waited for
+    std::optional<ForwardProxy>
+        proxy; ///< through this one and no other, whatever the environment says
 };
 
 struct ClientResponse {

@@ -1,6 +1,6 @@
 #include "shared/net/proxy_settings.hpp"
 
-#include "shared/http/head.hpp"
+#include "shared/net/forward_proxy.hpp"
 
 #include <algorithm>
 #include <array>
@@ -28,46 +28,6 @@ Variable first_of(
         if (value != nullptr && *value != '\0') return {name, value};
     }
     return {};
-}
-
-std::string base64(std::string_view bytes)
-{
-    static constexpr std::string_view kAlphabet =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    for (std::size_t i = 0; i < bytes.size(); i += 3) {
-        std::uint32_t group = 0;
-        for (std::size_t k = 0; k < 3; ++k) {
-            group <<= 8U;
-            if (i + k < bytes.size()) group |= static_cast<unsigned char>(bytes[i + k]);
-        }
-        for (std::size_t k = 0; k < 4; ++k)
-            out += i + k > bytes.size() ? '=' : kAlphabet[(group >> (18 - 6 * k)) & 0x3FU];
-    }
-    return out;
-}
-
-int hex_digit(char c) noexcept
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    const char folded = static_cast<char>(c | 0x20);
-    return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
-}
-
-/// User names and passwords in a URL are percent-encoded; what is no escape stays as it is.
-std::string percent_decoded(std::string_view text)
-{
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 &&
-            hex_digit(text[i + 2]) >= 0) {
-            out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
-            i += 2;
-        } else {
-            out += text[i];
-        }
-    }
-    return out;
 }
 
 Problem unusable(const Variable& variable, std::string what)
@@ -175,24 +135,12 @@ ProxySettings::from_environment(const std::function<const char*(const char*)>& g
     out.exceptions = split_exceptions(exceptions.value);
     if (proxy.name == nullptr) return out;
 
-    std::string url(proxy.value);
-    if (url.find("://") == std::string::npos) url.insert(0, "http://");
-    const std::size_t start = url.find("://") + 3;
-    const std::size_t end = std::min(url.find('/', start), url.size());
-    const std::size_t at = url.rfind('@', end);
-    if (at != std::string::npos && at >= start) {
-        const std::string_view user_info = std::string_view(url).substr(start, at - start);
-        const std::size_t colon = user_info.find(':');
-        std::string pair = percent_decoded(user_info.substr(0, colon)) + ":";
-        if (colon != std::string_view::npos) pair += percent_decoded(user_info.substr(colon + 1));
-        out.authorization = "Basic " + base64(pair);
-        url.erase(start, at + 1 - start);
-    }
-    Result<http::BaseUrl> base = http::parse_any_base_url(url);
-    if (base.has_error()) return unusable(proxy, base.error().what);
-    http::BaseUrl address = *std::move(base);
-    if (!address.prefix.empty()) return unusable(proxy, "a proxy's address has no path");
-    out.proxy = std::move(address);
+    Result<ForwardProxy> parsed = ForwardProxy::parse(proxy.value);
+    if (parsed.has_error()) return unusable(proxy, parsed.error().what);
+    if (parsed->protocol != ForwardProxy::Protocol::http)
+        return unusable(proxy, "SOCKS is for single accounts (proxy_url), not for this variable");
+    out.proxy = parsed->address;
+    out.authorization = parsed->authorization;
     return out;
 }
 

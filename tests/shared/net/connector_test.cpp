@@ -2,6 +2,7 @@
 #include "shared/net/connector.hpp"
 #include "shared/net/tls_context.hpp"
 #include "tests/support/temp_dir.hpp"
+#include "tests/support/tiny_socks5_server.hpp"
 
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
@@ -307,6 +308,75 @@ TEST_F(ConnectorTest, GoesThroughAForwardProxy)
     EXPECT_TRUE(
         asked.starts_with("CONNECT upstream.test:443 HTTP/1.1\r\nHost: upstream.test:443\r\n"));
     EXPECT_NE(asked.find("Proxy-Authorization: Basic eDp5\r\n"), std::string::npos);
+}
+
+Detached talk_through(
+    Connector& connector,
+    const http::BaseUrl& base,
+    const ForwardProxy& own,
+    std::string& heard,
+    std::string& problem)
+{
+    CancelToken cancel;
+    Connection connection = co_await connector.connect(base, cancel, &own);
+    problem = connection.problem;
+    if (connection.stream) heard = co_await read_until(*connection.stream, 5);
+}
+
+TEST_F(ConnectorTest, GoesThroughAnAccountsOwnSocksProxy)
+{
+    Listener upstream([&](int fd) { serve_tls(server_.get(), fd, nullptr); });
+    proxy_.proxy = url(false, "127.0.0.1", 1); // this machine's plays no part
+    Connector connector(loop_, client_.get(), proxy_);
+    const http::BaseUrl base = url(true, "upstream.test", 443);
+    for (const bool with_login : {false, true}) {
+        const tests::TinySocks5Server socks(
+            upstream.port, with_login ? "me" : "", with_login ? "p:w" : "");
+        ForwardProxy own = *ForwardProxy::parse(
+            (with_login ? "socks5://me:p%3Aw@127.0.0.1:" : "socks5://127.0.0.1:") +
+            std::to_string(socks.port()));
+        std::string heard;
+        std::string problem;
+        run([&] { talk_through(connector, base, own, heard, problem); });
+        EXPECT_EQ(heard, "hello") << problem;
+        EXPECT_EQ(socks.asked(), std::vector<std::string>{"upstream.test:443"});
+    }
+}
+
+TEST_F(ConnectorTest, GoesThroughAnAccountsOwnHttpProxyEvenToLoopback)
+{
+    Listener upstream([&](int fd) { serve_tls(server_.get(), fd, nullptr); });
+    std::string asked;
+    Listener forward([&](int fd) { serve_connect(fd, upstream.port, asked); });
+    Connector connector(loop_, client_.get(), proxy_);
+    const ForwardProxy own =
+        *ForwardProxy::parse("http://x:y@127.0.0.1:" + std::to_string(forward.port));
+    std::string heard;
+    std::string problem;
+    const http::BaseUrl base = url(true, "localhost", upstream.port);
+    run([&] { talk_through(connector, base, own, heard, problem); });
+    EXPECT_EQ(heard, "hello") << problem;
+    EXPECT_NE(asked.find("Proxy-Authorization: Basic eDp5\r\n"), std::string::npos);
+}
+
+TEST_F(ConnectorTest, SaysWhatTheSocksProxyRefused)
+{
+    Connector connector(loop_, client_.get(), proxy_);
+    const http::BaseUrl base = url(true, "upstream.test", 443);
+    std::string heard;
+    std::string problem;
+    const tests::TinySocks5Server refusing(1, "", "", 4);
+    ForwardProxy own =
+        *ForwardProxy::parse("socks5://127.0.0.1:" + std::to_string(refusing.port()));
+    run([&] { talk_through(connector, base, own, heard, problem); });
+    EXPECT_EQ(problem, "the SOCKS proxy cannot reach the host");
+    const tests::TinySocks5Server strict(1, "me", "secret");
+    own = *ForwardProxy::parse("socks5://me:wrong@127.0.0.1:" + std::to_string(strict.port()));
+    run([&] { talk_through(connector, base, own, heard, problem); });
+    EXPECT_EQ(problem, "the SOCKS proxy does not accept user and password");
+    own = ForwardProxy();
+    run([&] { talk_through(connector, base, own, heard, problem); });
+    EXPECT_EQ(problem, "this account's proxy_url cannot be used");
 }
 
 TEST_F(ConnectorTest, SaysWhatTheForwardProxyRefused)

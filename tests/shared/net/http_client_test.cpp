@@ -1,6 +1,7 @@
 /// HttpClient against servers that answer well, badly and not at all.
 #include "shared/net/http_client.hpp"
 #include "tests/support/tiny_http_server.hpp"
+#include "tests/support/tiny_socks5_server.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -194,6 +195,27 @@ TEST_F(HttpClientTest, ATlsUpstreamThatSpeaksPlainTextIsAHandshakeProblem)
     request.base.tls = true;
     const auto answer = send(std::move(request), std::chrono::milliseconds(200));
     ASSERT_FALSE(answer.has_value());
+}
+
+TEST_F(HttpClientTest, ARequestWithItsOwnSocksProxyGoesThatWay)
+{
+    const TinyHttpServer server([](const std::string&) { return http_response(200, "hello"); });
+    const tests::TinySocks5Server socks(server.port(), "me", "secret");
+    ClientRequest request = request_to(server);
+    request.proxy = *shared::net::ForwardProxy::parse(
+        "socks5://me:secret@127.0.0.1:" + std::to_string(socks.port()));
+    const auto answer = send(request);
+    ASSERT_TRUE(answer.has_value()) << answer.error().text();
+    EXPECT_EQ(answer->body, "hello");
+    EXPECT_EQ(socks.asked().size(), 1U);
+
+    request.proxy->password = "wrong";
+    const auto refused = send(request);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().what, "the SOCKS proxy does not accept user and password");
+    request.proxy = shared::net::ForwardProxy();
+    EXPECT_FALSE(send(request).has_value());
+    EXPECT_EQ(server.requests().size(), 1U);
 }
 
 TEST_F(HttpClientTest, AForwardProxyIsAskedForATunnel)

@@ -1,0 +1,113 @@
+#include "shared/net/forward_proxy.hpp"
+
+#include <algorithm>
+
+namespace shared::net {
+namespace {
+
+constexpr std::uint16_t kSocksPort = 1080;
+/// RFC 1929 gives each a length of one byte.
+constexpr std::size_t kSocksNameBytesMax = 255;
+
+std::string base64(std::string_view bytes)
+{
+    static constexpr std::string_view kAlphabet =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    for (std::size_t i = 0; i < bytes.size(); i += 3) {
+        std::uint32_t group = 0;
+        for (std::size_t k = 0; k < 3; ++k) {
+            group <<= 8U;
+            if (i + k < bytes.size()) group |= static_cast<unsigned char>(bytes[i + k]);
+        }
+        for (std::size_t k = 0; k < 4; ++k)
+            out += i + k > bytes.size() ? '=' : kAlphabet[(group >> (18 - 6 * k)) & 0x3FU];
+    }
+    return out;
+}
+
+int hex_digit(char c) noexcept
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    const char folded = static_cast<char>(c | 0x20);
+    return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
+}
+
+/// User names and passwords in a URL are percent-encoded; what is no escape stays as it is.
+std::string percent_decoded(std::string_view text)
+{
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 &&
+            hex_digit(text[i + 2]) >= 0) {
+            out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
+            i += 2;
+        } else {
+            out += text[i];
+        }
+    }
+    return out;
+}
+
+/// Takes the scheme off if it is one of SOCKS'.
+bool strip_socks(std::string_view& url)
+{
+    for (const std::string_view scheme : {"socks5://", "socks5h://"}) {
+        if (!url.starts_with(scheme)) continue;
+        url.remove_prefix(scheme.size());
+        return true;
+    }
+    return false;
+}
+
+/// Whether "host", "host:port", "[address]" or "[address]:port" names a port.
+bool names_port(std::string_view authority)
+{
+    const std::size_t bracket = authority.find(']');
+    const std::size_t from = bracket == std::string_view::npos ? 0 : bracket;
+    return authority.find(':', from) != std::string_view::npos;
+}
+
+Problem unusable(std::string what)
+{
+    return {"", std::move(what), "write it as http://host:port or socks5://host:port"};
+}
+
+} // namespace
+
+Result<ForwardProxy> ForwardProxy::parse(std::string_view url)
+{
+    ForwardProxy out;
+    if (strip_socks(url)) out.protocol = Protocol::socks5;
+    const bool socks = out.protocol == Protocol::socks5;
+    std::string text(url);
+    if (socks || text.find("://") == std::string::npos) text.insert(0, "http://");
+    const std::size_t start = text.find("://") + 3;
+    const std::size_t end = std::min(text.find('/', start), text.size());
+    const std::size_t at = text.rfind('@', end);
+    if (at != std::string::npos && at >= start) {
+        const std::string_view user_info = std::string_view(text).substr(start, at - start);
+        const std::size_t colon = user_info.find(':');
+        std::string user = percent_decoded(user_info.substr(0, colon));
+        std::string password;
+        if (colon != std::string_view::npos)
+            password = percent_decoded(user_info.substr(colon + 1));
+        if (socks && (user.size() > kSocksNameBytesMax || password.size() > kSocksNameBytesMax))
+            return unusable("user and password of a SOCKS proxy have 255 bytes at most");
+        if (socks) {
+            out.user = std::move(user);
+            out.password = std::move(password);
+        } else {
+            out.authorization = "Basic " + base64(user + ":" + password);
+        }
+        text.erase(start, at + 1 - start);
+    }
+    Result<http::BaseUrl> base = http::parse_any_base_url(text);
+    if (base.has_error()) return unusable(base.error().what);
+    out.address = *std::move(base);
+    if (!out.address.prefix.empty()) return unusable("a proxy's address has no path");
+    if (socks && !names_port(std::string_view(text).substr(start))) out.address.port = kSocksPort;
+    return {boost::system::in_place_value, std::move(out)};
+}
+
+} // namespace shared::net
