@@ -56,8 +56,8 @@ struct ActionWords {
 
 [[nodiscard]] ActionWords words_of(const shared::Message& answer);
 
-/// Puts a question's options where the refresher finds them when its message comes. One at a time: false if another one is
-/// still there.
+/// Puts a question's options where the refresher finds them when its message comes. One at a time: false if another
+/// one is still there.
 [[nodiscard]] bool
 leave_wish(shared::Segment& segment, const Question& question, std::uint64_t request);
 /// At its start an admin child forgets what its predecessor left behind.

@@ -22,8 +22,8 @@ public:
 
     explicit AccountSettings(std::filesystem::path file) : file_(std::move(file)) {}
 
-    /// Reads the file; a missing one is an empty one. Problem: it cannot be used. It is then left as it is, and change()
-    /// refuses until it has been mended and loaded again.
+    /// Reads the file; a missing one is an empty one. Problem: it cannot be used. It is then left as it is, and
+    /// change() refuses until it has been mended and loaded again.
     [[nodiscard]] shared::Result<void> load();
 
     [[nodiscard]] const std::map<std::string, shared::AccountOptions, std::less<>>& all() const

@@ -36,8 +36,8 @@ struct AccountForecast {
     shared::Forecast long_window;
 };
 
-/// Evaluates all alarms at `now` (`forecasts` are those of `accounts`, in their order), changes `alarms` and returns what is to be published, in no particular order but
-/// always the same for the same input.
+/// Evaluates all alarms at `now` (`forecasts` are those of `accounts`, in their order), changes `alarms` and returns
+/// what is to be published, in no particular order but always the same for the same input.
 [[nodiscard]] std::vector<shared::Event> watch(
     std::span<const shared::AccountSnapshot> accounts,
     std::span<const AccountForecast> forecasts,

@@ -22,7 +22,8 @@ constexpr std::uint64_t kPinsEveryTicks = 10;
 constexpr std::int64_t kReplaceEveryUs = 60'000'000;
 /// A starting worker may take longer than a serving one may be silent.
 constexpr std::int64_t kStartFactor = 3;
-constexpr auto kStopWait = 5s; // the refresher waits 4 s for an answer that holds an account's only token
+constexpr auto kStopWait =
+    5s; // the refresher waits 4 s for an answer that holds an account's only token
 constexpr auto kHurryWait = 500ms;
 
 } // namespace

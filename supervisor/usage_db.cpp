@@ -406,8 +406,7 @@ bool UsageDb::Connection::insert_rows(
                         << row.attempts << shared::to_string(row.outcome) << row.websocket
                         << row.input << row.cached_input << row.cache_creation << row.output
                         << row.reasoning << row.duration_ms << row.first_byte_ms << row.own_us
-                        << row.request_bytes << row.response_bytes
-                        << row.upstream_request_id.view()
+                        << row.request_bytes << row.response_bytes << row.upstream_request_id.view()
                         << static_cast<std::int64_t>(row.conversation);
         if (!insert_request->run()) return false;
         add_usage(hourly, row, account);

@@ -30,10 +30,10 @@ WorkerState::WorkerState(
       waits(*this),
       buffer(std::make_unique_for_overwrite<char[]>(kBufferBytes))
 {
-    std::size_t ids = 1;
+    std::size_t entries = 1;
     for (const auto& provider : registry.all())
-        ids = std::max(ids, static_cast<std::size_t>(provider->id()) + 1);
-    response_names.resize(ids);
+        entries = std::max(entries, static_cast<std::size_t>(provider->id()) + 1);
+    response_names.resize(entries);
 }
 
 const shared::PoolSummary& WorkerState::summary(shared::ProviderId provider, shared::UnixMillis now)

@@ -1,5 +1,5 @@
-/// What an answer teaches about its account: the one place where evidence becomes state. Workers learn from traffic, the
-/// refresher from its polls and tests.
+/// What an answer teaches about its account: the one place where evidence becomes state. Workers learn from traffic,
+/// the refresher from its polls and tests.
 #pragma once
 
 #include "shared/providers/provider.hpp"

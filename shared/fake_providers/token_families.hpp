@@ -69,8 +69,8 @@ private:
     mutable std::mutex mutex_;
     mutable std::condition_variable changed_;
     long lifetime_ = 3600;
-    std::map<std::string, Family> families_; ///< by account name
-    std::map<std::string, Owner> owners_;    ///< of every refresh token ever given out
+    std::map<std::string, Family> families_;  ///< by account name
+    std::map<std::string, Owner> owners_;     ///< of every refresh token ever given out
     std::map<std::string, std::size_t> uses_; ///< by refresh token
     std::size_t renewals_ = 0;
 };

@@ -67,7 +67,7 @@ inline constexpr int kExitFatal = 2;
 inline constexpr int kControlFd = 3;
 inline constexpr int kSegmentFd = 4;
 inline constexpr int kConfigFd = 5;
-inline constexpr int kListenFd = 6; ///< worker: its TCP listener; admin: its Unix listener
+inline constexpr int kListenFd = 6;      ///< worker: its TCP listener; admin: its Unix listener
 inline constexpr int kOwnerListenFd = 7; ///< admin: control.sock; not open if it could not be made
 
 /// What a child is told on its command line (no secrets).

@@ -1,5 +1,5 @@
-/// The client's side of SOCKS5 (RFC 1928, user and password by RFC 1929), without any I/O: says what to send and how many
-/// bytes to read. Names are resolved by the proxy.
+/// The client's side of SOCKS5 (RFC 1928, user and password by RFC 1929), without any I/O: says what to send and how
+/// many bytes to read. Names are resolved by the proxy.
 ///
 ///   Socks5 talk(proxy, host, port);
 ///   while (!talk.done()) { send talk.outgoing(); read exactly talk.expects() bytes; talk.take(bytes); }

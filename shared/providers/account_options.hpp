@@ -1,4 +1,4 @@
-/// What an owner says about one account besides its credential: the object "codex_pool" of its file, or an owner action.
+/// What an owner says about one account besides its credential: "codex_pool" of its file, or an owner action.
 #pragma once
 
 #include "shared/base/result.hpp"

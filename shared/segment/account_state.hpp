@@ -55,8 +55,8 @@ condition(const AccountRouting& routing, std::uint32_t in_flight, UnixMillis now
 /// The same without looking at its concurrency: never `busy`.
 [[nodiscard]] AccountCondition condition(const AccountRouting& routing, UnixMillis now) noexcept;
 
-/// A cool-down or rejection with no known end is over, and nobody has been served since: one request at a time finds out.
-/// While one does (`probing_until`), condition() still says cooling or failing to all others.
+/// A cool-down or rejection with no known end is over, and nobody has been served since: one request at a time finds
+/// out. While one does (`probing_until`), condition() still says cooling or failing to all others.
 [[nodiscard]] bool half_open(const AccountRouting& routing, UnixMillis now) noexcept;
 
 /// The state with its evidence.
@@ -71,7 +71,7 @@ struct AccountStatus {
 [[nodiscard]] AccountStatus
 account_status(const AccountRouting& routing, std::uint32_t in_flight, UnixMillis now) noexcept;
 
-/// A reason for people: "short_window_used_up" -> "its 5-hour window is used up". What is not known is shown with spaces.
+/// A reason for people: "short_window_used_up" -> "its 5-hour window is used up". An unknown one is shown with spaces.
 [[nodiscard]] std::string reason_in_words(std::string_view reason);
 /// Where a fact came from, for people: "as an answer's header said".
 [[nodiscard]] std::string_view source_in_words(EvidenceSource source) noexcept;

@@ -136,6 +136,9 @@ protected:
 
     void allow_violations() { violations_allowed_ = true; }
 
+    /// An account that start() must not wait for: it is disabled.
+    void expect_disabled() { --accounts_; }
+
     void expect_exit_code(std::optional<int> code) { expected_exit_ = code; }
 
 private:
@@ -143,7 +146,7 @@ private:
     std::unique_ptr<fake::Server> upstream_;
     std::string settings_;
     std::map<std::string, std::string> environment_;
-    std::size_t accounts_ = 0;
+    std::size_t accounts_ = 0; ///< in service, that start() waits for
     std::vector<std::string> needs_project_;
     std::unique_ptr<Process> pool_;
     std::uint16_t port_ = 0;

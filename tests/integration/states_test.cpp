@@ -16,6 +16,9 @@ using Json = nlohmann::json;
 
 class States : public PoolTest {
 protected:
+    /// What an account answers is to be seen at once, not after a wait for its return.
+    States() { set_environment("PROXY_QUEUE_TIMEOUT_SECONDS", "0"); }
+
     [[nodiscard]] Json account(const std::string& id) const
     {
         for (const Json& each : get_json("/admin/accounts"))
@@ -263,6 +266,7 @@ TEST_F(States, DisabledByItsOwnerForGood)
     EXPECT_TRUE(eventually([&] { return post("/admin/reload").status == 200; }));
     EXPECT_EQ(state("claude:1"), "disabled");
     EXPECT_EQ(stop(), 0);
+    expect_disabled();
     start();
     EXPECT_EQ(status("claude:1"), "disabled/disabled_by_owner/owner");
     EXPECT_EQ(act("claude:1", "enable")["state"], "ready");
@@ -276,6 +280,7 @@ TEST_F(States, DisabledInItsFileUntilTheOwnerSaysOtherwise)
     Json file = Json::parse(fake::credential_json(one));
     file["codex_pool"] = {{"disabled", true}, {"priority", 4}};
     std::ofstream(pool_folder() / "claude_1.json") << file.dump();
+    expect_disabled();
     start();
     EXPECT_EQ(status("claude:1"), "disabled/disabled_in_file/file");
     EXPECT_EQ(account("claude:1")["options"]["priority"], 4);

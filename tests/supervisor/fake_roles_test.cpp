@@ -91,12 +91,13 @@ private:
         segment_->roster_version.fetch_add(1);
     }
 
-    void send(MessageType type, std::uint64_t value) const
+    void send(MessageType type, std::uint64_t value, std::uint64_t request = 0) const
     {
         shared::Message message;
         message.type = type;
         message.generation = arguments_.generation;
         message.value = value;
+        message.request = request;
         const auto bytes = shared::encode(message);
         (void)::send(shared::kControlFd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     }
@@ -111,7 +112,7 @@ private:
         }
         if (role_ == "admin" && told("admin-reload")) {
             std::filesystem::remove(folder_ / "admin-reload");
-            send(MessageType::reload, 0);
+            send(MessageType::reload, 0, 7);
         }
         if ((ready[1].revents & POLLIN) != 0) answer();
         if (ready[0].revents != 0) receive();
@@ -139,7 +140,7 @@ private:
             draining_ = true;
             close(shared::kListenFd);
         } else if (message->type == MessageType::reload) {
-            send(MessageType::reloaded, 3);
+            send(MessageType::reloaded, 3, message->request);
         } else if (message->type == MessageType::reloaded) {
             std::ofstream(folder_ / "admin-reloaded") << message->value << "\n";
         }
