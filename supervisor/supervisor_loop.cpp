@@ -308,7 +308,10 @@ void SupervisorLoop::on_reloaded(const shared::Message& message)
     shared::log::info("event=reloaded broken_files={}", message.value);
     if (phase_ == Phase::running) notifier_.ready();
     // A SIGHUP's has no number: nobody waits for it.
-    if (asked_.take(message.request)) answer_admin(message, shared::ActionResult::done);
+    if (std::optional<shared::Message> question = asked_.take(message.request)) {
+        question->value = message.value;
+        answer_admin(*question, shared::ActionResult::done);
+    }
 }
 
 void SupervisorLoop::ask_refresher(const shared::Message& question)
