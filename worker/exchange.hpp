@@ -147,6 +147,10 @@ private:
     /// Until when, and for whom (`ask.wants`); nothing if the selection stands.
     [[nodiscard]] std::optional<shared::MonotonicMillis>
     worth_waiting(const shared::Selection& selection);
+    [[nodiscard]] bool comes_back_within(
+        std::chrono::milliseconds time,
+        const shared::PinnedStanding& pinned,
+        shared::UnixMillis now) const;
     void want_whoever_comes_soon(shared::UnixMillis horizon);
     [[nodiscard]] shared::net::Task<> wait_for_turn(shared::MonotonicMillis until, bool for_pinned);
     /// How long, in milliseconds.

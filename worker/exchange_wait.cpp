@@ -95,6 +95,28 @@ Task<Selection> Exchange::wait_for_account(Selection selection)
     co_return selection;
 }
 
+bool Exchange::comes_back_within(
+    std::chrono::milliseconds time, const shared::PinnedStanding& pinned, UnixMillis now) const
+{
+    switch (pinned.reason) {
+    case PassedOver::busy:
+    case PassedOver::probing:
+        return true;
+    case PassedOver::exhausted:
+    case PassedOver::reserved:
+        return pinned.until.is_set() && pinned.until.since(now) <= time;
+    case PassedOver::cooling:
+        // A back-off of our own says when to try again, not when it serves again.
+        for (const Candidate& candidate : worker_.candidates) {
+            if (candidate.slot == *waiting_->pinned)
+                return candidate.routing.cooling_end_known && pinned.until.since(now) <= time;
+        }
+        return false;
+    default:
+        return false;
+    }
+}
+
 std::optional<MonotonicMillis> Exchange::worth_waiting(const Selection& selection)
 {
     Waiting& waiting = *waiting_;
@@ -111,12 +133,8 @@ std::optional<MonotonicMillis> Exchange::worth_waiting(const Selection& selectio
             waiting.pinned_until =
                 now + std::chrono::seconds(worker_.config.max_wait_for_pinned_seconds);
         if (now >= waiting.pinned_until) return {};
-        const shared::PinnedStanding& pinned = selection.pinned;
-        const bool any_moment =
-            pinned.reason == PassedOver::busy || pinned.reason == PassedOver::probing;
-        const bool soon =
-            pinned.until.is_set() && pinned.until.since(now_wall) <= waiting.pinned_until - now;
-        if (!any_moment && !soon) return {};
+        const auto left = waiting.pinned_until - now;
+        if (!comes_back_within(left, selection.pinned, now_wall)) return {};
         waiting.ask.wants = {};
         waiting.ask.wants.add(*waiting.pinned);
         return waiting.pinned_until;

@@ -62,6 +62,13 @@ protected:
         return false;
     }
 
+    /// A whole turn: what it taught is learnt when this returns.
+    shared::UsageEntry served(std::string_view turn)
+    {
+        EXPECT_EQ(Peer::status(ask(post("/v1/responses", turn))), 200);
+        return next_record();
+    }
+
     [[nodiscard]] std::vector<std::string> seen()
     {
         const std::lock_guard lock(mutex_);
@@ -119,8 +126,8 @@ TEST_F(WaitTest, ItsOwnRequestsFreePlacesToo)
     end_elsewhere();
     for (Peer& client : clients)
         EXPECT_EQ(Peer::status(client.message()), 200);
-    for (int i = 0; i < 10; ++i)
-        static_cast<void>(next_record()); // a place is free when its row is published
+    for (std::size_t i = 0; i < clients.size(); ++i)
+        EXPECT_EQ(next_record().account, account);
     EXPECT_EQ(in_flight(account), 0U);
 }
 
@@ -135,7 +142,7 @@ TEST_F(WaitTest, WhoWaitsTooLongIsToldThatThePoolIsBusy)
     EXPECT_NE(Peer::body(answer).find("busy"), std::string::npos) << answer;
     EXPECT_EQ(next_record().outcome, shared::RequestOutcome::refused);
     EXPECT_EQ(shared::waiting_requests(segment_), 0U);
-    EXPECT_EQ(in_flight(account), 1U);
+    EXPECT_EQ(in_flight(account), 1U) << "the other worker's";
 }
 
 TEST_F(WaitTest, WithoutAQueueItIsToldAtOnce)
@@ -155,8 +162,7 @@ TEST_F(WaitTest, ACoolDownThatEndsSoonIsWaitedForAndALongOneIsNot)
         routing.cooling_until = shared::now_unix().plus(300ms);
         routing.cooling_end_known = true;
     });
-    EXPECT_EQ(Peer::status(ask(post("/v1/responses", kTurn))), 200);
-    EXPECT_GT(next_record().queued_ms, 0U);
+    EXPECT_GT(served(kTurn).queued_ms, 0U);
     change(account, [](shared::AccountRouting& routing) {
         routing.cooling_until = shared::now_unix().plus(3600s);
         routing.cooling_end_known = true;
@@ -212,7 +218,7 @@ TEST_F(WaitTest, AConversationWaitsForItsOwnAccount)
 {
     const auto own = add_capped("codex:a", 1);
     start();
-    ASSERT_EQ(Peer::status(ask(post("/v1/responses", kTurn))), 200);
+    static_cast<void>(served(kTurn));
     add_capped("codex:b", 1);
     occupy(own);
     Peer client = connect();
@@ -233,17 +239,31 @@ TEST_F(WaitTest, AConversationMovesWhenItsAccountIsNotBackInTime)
     config_.max_wait_for_pinned_seconds = 1;
     const auto own = add_capped("codex:a", 1);
     start();
-    ASSERT_EQ(Peer::status(ask(post("/v1/responses", kTurn))), 200);
+    static_cast<void>(served(kTurn));
     const auto other = add_capped("codex:b", 1);
     occupy(own);
-    EXPECT_EQ(Peer::status(ask(post("/v1/responses", kTurn))), 200);
+    static_cast<void>(served(kTurn));
     EXPECT_EQ(seen().back(), "Bearer token-of-codex:b");
     EXPECT_EQ(segment_.pin_moves.away[own.value].load(), 1U);
     EXPECT_EQ(segment_.pin_moves.here[other.value].load(), 1U);
     EXPECT_EQ(segment_.workers[slot_].counters.pins_moved.load(), 1U);
     // From here on it lives there.
     end_elsewhere();
-    EXPECT_EQ(Peer::status(ask(post("/v1/responses", kTurn))), 200);
+    static_cast<void>(served(kTurn));
+    EXPECT_EQ(seen().back(), "Bearer token-of-codex:b");
+}
+
+TEST_F(WaitTest, AConversationMovesAtOnceFromABackOffOfOurOwn)
+{
+    const auto own = add_account("codex:a");
+    start();
+    static_cast<void>(served(kTurn));
+    add_account("codex:b");
+    change(own, [](shared::AccountRouting& routing) {
+        routing.cooling_until = shared::now_unix().plus(2s);
+        routing.cooling_end_known = false;
+    });
+    static_cast<void>(served(kTurn));
     EXPECT_EQ(seen().back(), "Bearer token-of-codex:b");
 }
 
@@ -251,16 +271,14 @@ TEST_F(WaitTest, AConversationMovesAtOnceFromAnAccountThatIsGoneForLong)
 {
     const auto own = add_account("codex:a");
     start();
-    ASSERT_EQ(Peer::status(ask(post("/v1/responses", kTurn))), 200);
-    static_cast<void>(next_record()); // what it taught is learnt
+    static_cast<void>(served(kTurn));
     add_account("codex:b");
     change(own, [](shared::AccountRouting& routing) {
         routing.cooling_until = shared::now_unix().plus(3600s);
         routing.cooling_end_known = true;
     });
-    EXPECT_EQ(Peer::status(ask(post("/v1/responses", kTurn))), 200);
+    EXPECT_EQ(served(kTurn).queued_ms, 0U);
     EXPECT_EQ(seen().back(), "Bearer token-of-codex:b");
-    EXPECT_EQ(next_record().queued_ms, 0U);
 }
 
 TEST_F(WaitTest, ATokenAboutToEndIsNotSentIfItsSuccessorIsOnItsWay)
@@ -288,19 +306,16 @@ TEST_F(WaitTest, NobodyWaitsForARefreshThatDoesNotCome)
     });
     start();
     // None is in flight: what there is goes upstream.
-    EXPECT_EQ(Peer::status(ask(post("/v1/responses", kTurn))), 200);
-    EXPECT_EQ(next_record().queued_ms, 0U);
+    EXPECT_EQ(served(kTurn).queued_ms, 0U);
     // One is, and is over without a token.
     segment_.refreshing_until[account.value].store(shared::now_unix().plus(300ms).value);
-    EXPECT_EQ(Peer::status(ask(post("/v1/responses", kTurn))), 200);
-    EXPECT_GT(next_record().queued_ms, 0U);
+    EXPECT_GT(served(kTurn).queued_ms, 0U);
     // A token with time left is sent whatever is under way.
     change(account, [](shared::AccountRouting& routing) {
         routing.expires_at = shared::now_unix().plus(600s);
     });
     segment_.refreshing_until[account.value].store(shared::now_unix().plus(10s).value);
-    EXPECT_EQ(Peer::status(ask(post("/v1/responses", kTurn))), 200);
-    EXPECT_EQ(next_record().queued_ms, 0U);
+    EXPECT_EQ(served(kTurn).queued_ms, 0U);
 }
 
 TEST_F(WaitTest, WhoWaitsWhenTheWorkerStopsIsTold)
