@@ -293,17 +293,4 @@ TEST_F(QuotaPollTest, AVendorThatNeverAnswersHoldsUpNobodyElse)
         condition(record("codex:a").routing, shared::now_unix()), shared::AccountCondition::ready);
 }
 
-TEST_F(QuotaPollTest, AnAccountThatIsGoneWhenTheAnswerComesIsLeftAlone)
-{
-    TinyHttpServer server([](const std::string&) { return usage(42); });
-    point_at(server);
-    add({account("codex:a", "one")});
-    (void)poller();
-    loop_.restart();
-    loop_.poll(); // the call is on its way
-    add({});
-    ASSERT_TRUE(run([&] { return server.requests().size() == 1; }));
-    EXPECT_FALSE(record("codex:a").routing.short_window.used.is_known());
-}
-
 } // namespace
