@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <future>
 #include <string>
 #include <utility>
 #include <vector>
@@ -291,6 +292,25 @@ TEST_F(QuotaPollTest, AVendorThatNeverAnswersHoldsUpNobodyElse)
     EXPECT_EQ(record("claude:b").routing.short_window.used.basis_points, 900);
     EXPECT_EQ(
         condition(record("codex:a").routing, shared::now_unix()), shared::AccountCondition::ready);
+}
+
+TEST_F(QuotaPollTest, AnAccountThatIsGoneWhenTheAnswerComesIsLeftAlone)
+{
+    std::promise<void> gone;
+    TinyHttpServer server([is_gone = gone.get_future().share()](const std::string&) {
+        is_gone.wait_for(20s);
+        return usage(42);
+    });
+    point_at(server);
+    add({account("codex:a", "one")});
+    (void)poller();
+    loop_.restart();
+    loop_.poll(); // the call is on its way, and cannot be answered yet
+    ASSERT_EQ(poller().running(), 1U);
+    add({});
+    gone.set_value();
+    ASSERT_TRUE(run([&] { return server.requests().size() == 1; }));
+    EXPECT_FALSE(record("codex:a").routing.short_window.used.is_known());
 }
 
 } // namespace
