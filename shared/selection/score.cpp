@@ -10,7 +10,9 @@ namespace {
 constexpr std::uint8_t kApiKey = 2;
 
 /// A subscription that nothing is known of comes before most that are known: using it tells, and starts its windows.
+/// One request is enough for that: while it runs, the account counts as unused, or a burst would go to it whole.
 constexpr double kUntouchedRoom = 6.0;
+constexpr double kAskedRoom = 1.0;
 /// An API key has no windows and costs by the token: used when the subscriptions have become scarce.
 constexpr double kApiKeyRoom = 0.1;
 /// What is left this short before a reset can hardly be used any more: nothing gets more urgent than this.
@@ -43,8 +45,8 @@ double room_term(const Candidate& candidate, UnixMillis now)
     const AccountRouting& routing = candidate.routing;
     if (is_known(routing.long_window, now)) return room_left(candidate, routing.long_window, now);
     if (routing.kind == kApiKey) return kApiKeyRoom;
-    return is_known(routing.short_window, now) ? room_left(candidate, routing.short_window, now)
-                                               : kUntouchedRoom;
+    if (is_known(routing.short_window, now)) return room_left(candidate, routing.short_window, now);
+    return candidate.in_flight == 0 ? kUntouchedRoom : kAskedRoom;
 }
 
 /// Below 1 where the short window would run empty before it comes back at the pace so far.

@@ -95,7 +95,7 @@ TEST_F(Survival, ThirtyConversationsKeepTheirAccounts)
     std::set<std::string> used;
     for (const auto& [id, account] : before)
         used.insert(account);
-    EXPECT_GE(used.size(), 3U) << "one per provider at least; who has more room gets more";
+    EXPECT_EQ(used.size(), 6U) << "the accounts of one provider share its conversations";
 
     const std::size_t line = pool().line_count();
     pool().signal(SIGHUP);

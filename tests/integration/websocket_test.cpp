@@ -244,7 +244,7 @@ TEST_F(Socket, AnErrorBeforeOutputMakesTheClientStartOver)
     // The account is used up in the middle of a chained conversation: nobody else knows `first`.
     fake::Behaviour limit = fake::does(fake::Fault::in_band_error);
     limit.body =
-        R"({"type":"error","status":429,"error":{"type":"usage_limit_reached","message":"used up","resets_in_seconds":3600}})";
+        R"({"type":"error","status":429,"error":{"type":"usage_limit_reached","message":"used up"}})";
     limit.times = 1;
     upstream().script(limit);
     ASSERT_TRUE(codex.create(first));

@@ -97,6 +97,19 @@ TEST(SelectAccount, AnUnknownSubscriptionIsTriedBeforeAUsedOneAndAnApiKeyAfterBo
     EXPECT_EQ(select_account(q, all).account.value, 2);
 }
 
+TEST(SelectAccount, OneRequestIsEnoughToTryAnUnknownSubscription)
+{
+    std::array all{account(0, 10), account(1)};
+    std::array<int, 2> picked{};
+    for (int i = 0; i < 10; ++i) {
+        const std::uint16_t choice = select_account(query(), all).account.value;
+        ++picked[choice];
+        ++all[choice].in_flight;
+    }
+    EXPECT_GE(picked[0], 2) << "a burst before the first answer is shared out";
+    EXPECT_GE(picked[1], 2);
+}
+
 TEST(SelectAccount, AnApiKeyServesWhenTheSubscriptionsAreNearlyUsedUp)
 {
     const std::array all{account(0, 97), account(1, -1, CredentialKind::api_key)};
