@@ -3,6 +3,7 @@
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #include "refresher/project_finder.hpp"
 
+#include "refresher/vendor_call.hpp"
 #include "shared/base/log.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -158,21 +159,15 @@ asio::awaitable<DiscoveryStep> ProjectFinder::one_try(const Search& search)
         } else {
             call = step.call;
         }
-        shared::net::ClientRequest request;
-        request.base = config_.upstream(registry_, call.upstream);
-        request.method = call.method;
-        request.path = call.path;
-        request.headers = call.headers;
-        request.body = call.body;
-        request.proxy = roster_.proxy_of(search.id);
-        shared::Result<shared::net::ClientResponse> answer =
-            co_await client_.send(std::move(request), timing_.call_deadline);
-        if (!answer.has_value()) co_return failed(answer.error().text());
-        shared::CallReply reply;
-        reply.status = answer->status;
-        reply.headers = std::move(answer->headers);
-        reply.body = std::move(answer->body);
-        step = provider.discover(search.credential, &call, &reply);
+        std::optional<shared::net::ForwardProxy> proxy = roster_.proxy_of(search.id);
+        const shared::Result<shared::CallReply> reply = co_await call_vendor(
+            client_,
+            config_.upstream(registry_, call.upstream),
+            call,
+            timing_.call_deadline,
+            std::move(proxy));
+        if (!reply.has_value()) co_return failed(reply.error().text());
+        step = provider.discover(search.credential, &call, &*reply);
     }
     co_return failed("no end after " + std::to_string(kDiscoveryCallsMax) + " calls");
 }

@@ -4,6 +4,7 @@
 /// One refresh: what is made sure of before the token leaves, the exchange, and the way of the answer into the file.
 #include "refresher/fault_point.hpp"
 #include "refresher/refresh_engine.hpp"
+#include "refresher/vendor_call.hpp"
 #include "shared/base/log.hpp"
 #include "shared/base/read_file.hpp"
 
@@ -63,13 +64,8 @@ asio::awaitable<RefreshEngine::End> RefreshEngine::exchange(Job& job, FileReplac
         end.reason = "nothing_to_refresh";
         co_return end;
     }
-    shared::net::ClientRequest request;
-    request.base = config_.upstream(registry_, call->upstream);
-    request.method = call->method;
-    request.path = call->path;
-    request.headers = call->headers;
-    request.body = call->body;
-    request.proxy = roster_.proxy_of(job.id);
+    shared::net::ClientRequest request =
+        request_of(config_.upstream(registry_, call->upstream), *call, roster_.proxy_of(job.id));
     request.before_send = [this, &job] { return before_send(job); };
     request.after_send = [] { fault_point("sent"); };
     shared::Result<shared::net::ClientResponse> answer =
@@ -81,10 +77,7 @@ asio::awaitable<RefreshEngine::End> RefreshEngine::exchange(Job& job, FileReplac
         if (job.sent) journal_->lost(job.id);
         co_return end;
     }
-    shared::CallReply reply;
-    reply.status = answer->status;
-    reply.headers = std::move(answer->headers);
-    reply.body = std::move(answer->body);
+    const shared::CallReply reply = reply_of(std::move(*answer));
     const UnixMillis now = wall_clock_();
     if (reply.status / 100 == 2) {
         const auto written = journal_->answered(job.id, reply, now);

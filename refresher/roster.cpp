@@ -317,7 +317,7 @@ void Roster::set_needs_login(
 void Roster::remove(AccountSlot slot, UnixMillis now)
 {
     segment_.accounts[slot.value].with_lock([now](AccountRecord& record) {
-        set_state(record.routing, AccountState::removed, "file_gone", now);
+        set_state(record.routing, AccountState::removed, shared::kReasonFileGone, now);
     });
 }
 

@@ -3,17 +3,15 @@
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #include "refresher/vendor_call.hpp"
 
-#include "shared/providers/reset_time.hpp"
+#include "shared/providers/verdicts.hpp"
 
 #include <utility>
 
 namespace refresher {
 
-boost::asio::awaitable<shared::Result<shared::CallReply>> call_vendor(
-    shared::net::HttpClient& client,
+shared::net::ClientRequest request_of(
     const shared::http::BaseUrl& base,
     const shared::UpstreamCall& call,
-    std::chrono::milliseconds deadline,
     std::optional<shared::net::ForwardProxy> proxy)
 {
     shared::net::ClientRequest request;
@@ -23,13 +21,29 @@ boost::asio::awaitable<shared::Result<shared::CallReply>> call_vendor(
     request.headers = call.headers;
     request.body = call.body;
     request.proxy = std::move(proxy);
+    return request;
+}
+
+shared::CallReply reply_of(shared::net::ClientResponse&& answer)
+{
+    shared::CallReply reply;
+    reply.status = answer.status;
+    reply.headers = std::move(answer.headers);
+    reply.body = std::move(answer.body);
+    return reply;
+}
+
+boost::asio::awaitable<shared::Result<shared::CallReply>> call_vendor(
+    shared::net::HttpClient& client,
+    const shared::http::BaseUrl& base,
+    const shared::UpstreamCall& call,
+    std::chrono::milliseconds deadline,
+    std::optional<shared::net::ForwardProxy> proxy)
+{
+    shared::net::ClientRequest request = request_of(base, call, std::move(proxy));
     auto answer = co_await client.send(std::move(request), deadline);
     if (!answer.has_value()) co_return answer.error();
-    shared::CallReply reply;
-    reply.status = answer->status;
-    reply.headers = std::move(answer->headers);
-    reply.body = std::move(answer->body);
-    co_return reply;
+    co_return reply_of(std::move(*answer));
 }
 
 shared::http::ResponseHead head_of(const shared::CallReply& reply)
@@ -44,11 +58,8 @@ shared::http::ResponseHead head_of(const shared::CallReply& reply)
 std::optional<std::chrono::milliseconds>
 retry_after(const shared::CallReply& reply, shared::UnixMillis now)
 {
-    const std::string_view value = head_of(reply).fields.find("retry-after");
-    if (value.empty()) return std::nullopt;
-    const auto point = shared::providers::parse_retry_after(value, now);
-    if (!point || *point <= now) return std::nullopt;
-    return point->since(now);
+    const shared::UnixMillis at = shared::providers::retry_after_of(head_of(reply), now);
+    return at.is_set() ? std::optional(at.since(now)) : std::nullopt;
 }
 
 } // namespace refresher

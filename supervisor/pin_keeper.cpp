@@ -2,6 +2,7 @@
 
 #include "shared/base/hash.hpp"
 #include "shared/base/log.hpp"
+#include "shared/base/write_file.hpp"
 #include "shared/segment/account_table.hpp"
 #include "shared/segment/pin_table.hpp"
 
@@ -87,7 +88,7 @@ void PinKeeper::save(shared::UnixMillis now)
     const std::string bytes = encode_pins(pins);
     const std::string digest = bytes.substr(bytes.size() - 32);
     if (digest == saved_digest_) return;
-    const auto saved = save_bytes(file_, bytes);
+    const auto saved = shared::replace_file(file_, bytes);
     if (saved) {
         saved_digest_ = digest;
         if (refused_) shared::log::warn("event=pins_saved_again pins={}", pins.size());

@@ -4,15 +4,11 @@
 #include "shared/base/read_file.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <map>
 #include <optional>
 #include <type_traits>
 #include <utility>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace supervisor {
 namespace {
@@ -72,31 +68,6 @@ std::string digest(std::string_view bytes)
 Problem damaged(const char* what)
 {
     return {"", std::string("saved pins: ") + what, ""};
-}
-
-Problem system_problem(const std::filesystem::path& file, const char* what, int reason)
-{
-    return {
-        file.string(),
-        std::string(what) + ": " + std::strerror(reason),
-        "free some disk space and make the folder writable for this user"};
-}
-
-/// Writes all of `bytes`, flushes and closes. 0 or the errno.
-int write_and_close(int fd, std::string_view bytes)
-{
-    int reason = 0;
-    while (!bytes.empty() && reason == 0) {
-        const ssize_t written = write(fd, bytes.data(), bytes.size());
-        if (written >= 0) {
-            bytes.remove_prefix(static_cast<std::size_t>(written));
-        } else if (errno != EINTR) {
-            reason = errno;
-        }
-    }
-    if (reason == 0 && fsync(fd) != 0) reason = errno;
-    if (close(fd) != 0 && reason == 0) reason = errno;
-    return reason;
 }
 
 } // namespace
@@ -175,28 +146,6 @@ Result<std::vector<SavedPin>> load_pins(const std::filesystem::path& file)
     Problem problem = pins.error();
     problem.where = file.string();
     return problem;
-}
-
-Result<void> save_bytes(const std::filesystem::path& file, std::string_view bytes)
-{
-    const std::filesystem::path temporary = file.string() + ".new";
-    const int fd =
-        open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) return system_problem(temporary, "cannot save the pins", errno);
-    if (const int reason = write_and_close(fd, bytes); reason != 0) {
-        unlink(temporary.c_str());
-        return system_problem(temporary, "cannot save the pins", reason);
-    }
-    if (rename(temporary.c_str(), file.c_str()) != 0) {
-        return system_problem(file, "cannot replace the saved pins", errno);
-    }
-    // The rename itself must reach the disk.
-    const int folder = open(file.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder >= 0) {
-        (void)fsync(folder);
-        close(folder);
-    }
-    return {};
 }
 
 } // namespace supervisor

@@ -33,8 +33,4 @@ inline constexpr std::size_t kSavedPinsMax = shared::kPinShards * shared::kPinsP
 /// A missing file is no Problem: no pins.
 [[nodiscard]] shared::Result<std::vector<SavedPin>> load_pins(const std::filesystem::path& file);
 
-/// Replaces the file (0600) as a whole: a crash or a full disk at any time leaves the old or the new one.
-[[nodiscard]] shared::Result<void>
-save_bytes(const std::filesystem::path& file, std::string_view bytes);
-
 } // namespace supervisor

@@ -1,3 +1,4 @@
+#include "shared/base/write_file.hpp"
 #include "shared/segment/account_table.hpp"
 #include "shared/segment/pin_table.hpp"
 #include "shared/segment/segment.hpp"
@@ -62,15 +63,15 @@ TEST(PinsFile, AFullDiskLeavesTheOldFile)
 {
     const tests::TempDir folder;
     const auto file = folder.path() / "pins.bin";
-    ASSERT_TRUE(save_bytes(file, encode_pins(some_pins())));
+    ASSERT_TRUE(shared::replace_file(file, encode_pins(some_pins())));
     {
         const FullDisk full(64);
-        const auto refused = save_bytes(file, std::string(10'000, 'x'));
+        const auto refused = shared::replace_file(file, std::string(10'000, 'x'));
         ASSERT_FALSE(refused);
         EXPECT_THAT(refused.error().text(), HasSubstr("disk space"));
     }
     EXPECT_EQ(load_pins(file)->size(), 3U);
-    EXPECT_FALSE(std::filesystem::exists(file.string() + ".new"));
+    EXPECT_FALSE(std::filesystem::exists(file.string() + ".tmp"));
 
     struct stat status {};
 
@@ -131,7 +132,7 @@ TEST_F(PinKeeperTest, RestoresByAccountIdAsAccountsAppear)
 
 TEST_F(PinKeeperTest, DoesNotMoveAConversationThatWasPinnedAnew)
 {
-    ASSERT_TRUE(save_bytes(file, encode_pins({{{7, 7}, kNow.plus(-1h), "codex:a"}})));
+    ASSERT_TRUE(shared::replace_file(file, encode_pins({{{7, 7}, kNow.plus(-1h), "codex:a"}})));
     PinKeeper keeper(*segment, file, 24h);
     keeper.load(kNow);
     publish(segment, 0, "codex:b");
