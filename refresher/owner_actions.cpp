@@ -7,6 +7,7 @@
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
 #include "shared/evidence/learn.hpp"
+#include "shared/providers/verdicts.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -179,7 +180,7 @@ ActionEnd OwnerActions::learn_test(const Roster::Held& held, const shared::CallR
 {
     const shared::Provider& provider = registry_.get(held.provider);
     const UnixMillis now = shared::now_unix();
-    const shared::http::ResponseHead head = head_of(reply);
+    const shared::http::ResponseHead head = shared::providers::head_of(reply);
     const std::string_view body(reply.body);
     const bool good = reply.status < 400;
     shared::Verdict verdict =

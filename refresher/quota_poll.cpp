@@ -7,6 +7,7 @@
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
 #include "shared/evidence/learn.hpp"
+#include "shared/providers/verdicts.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -168,7 +169,10 @@ void QuotaPoller::take(const std::string& id, const shared::CallReply& reply)
     const shared::Provider& provider = registry_.get(held->second.provider);
     const UnixMillis now = shared::now_unix();
     if (reply.status != 200) {
-        fail(id, "answered with " + std::to_string(reply.status), retry_after(reply, now));
+        fail(
+            id,
+            "answered with " + std::to_string(reply.status),
+            shared::providers::retry_after_of(reply, now));
         if (reply.status == 401) on_rejected_(held->second.slot);
         return;
     }

@@ -3,8 +3,6 @@
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #include "refresher/vendor_call.hpp"
 
-#include "shared/providers/verdicts.hpp"
-
 #include <utility>
 
 namespace refresher {
@@ -44,22 +42,6 @@ boost::asio::awaitable<shared::Result<shared::CallReply>> call_vendor(
     auto answer = co_await client.send(std::move(request), deadline);
     if (!answer.has_value()) co_return answer.error();
     co_return reply_of(std::move(*answer));
-}
-
-shared::http::ResponseHead head_of(const shared::CallReply& reply)
-{
-    shared::http::ResponseHead head;
-    head.status = reply.status;
-    for (const shared::http::Header& header : reply.headers)
-        head.fields.list.push_back({header.name, header.value});
-    return head;
-}
-
-std::optional<std::chrono::milliseconds>
-retry_after(const shared::CallReply& reply, shared::UnixMillis now)
-{
-    const shared::UnixMillis at = shared::providers::retry_after_of(head_of(reply), now);
-    return at.is_set() ? std::optional(at.since(now)) : std::nullopt;
 }
 
 } // namespace refresher

@@ -1,4 +1,4 @@
-/// One call of the refresher's own to a vendor, and what of its answer needs no vendor to be understood.
+/// One call of the refresher's own to a vendor.
 #pragma once
 
 #include "shared/http/base_url.hpp"
@@ -26,12 +26,5 @@ namespace refresher {
     const shared::UpstreamCall& call,
     std::chrono::milliseconds deadline,
     std::optional<shared::net::ForwardProxy> proxy);
-
-/// The answer's head as providers read it. Its views point into `reply`.
-[[nodiscard]] shared::http::ResponseHead head_of(const shared::CallReply& reply);
-
-/// How long its Retry-After asks to wait; nothing if it has none, or none that makes sense.
-[[nodiscard]] std::optional<std::chrono::milliseconds>
-retry_after(const shared::CallReply& reply, shared::UnixMillis now);
 
 } // namespace refresher

@@ -129,16 +129,6 @@ RefreshOutcome read_error(const CallReply& reply, const json& body)
     return outcome(Kind::retry, "status_" + std::to_string(reply.status));
 }
 
-std::optional<std::chrono::milliseconds> retry_after(const CallReply& reply, UnixMillis now)
-{
-    for (const http::Header& header : reply.headers) {
-        if (!http::iequals(header.name, "retry-after")) continue;
-        if (const auto at = parse_retry_after(header.value, now))
-            return std::max(std::chrono::milliseconds(0), at->since(now));
-    }
-    return std::nullopt;
-}
-
 } // namespace
 
 RefreshOutcome read_token_reply(const CallReply& reply, UnixMillis now)
@@ -161,7 +151,7 @@ RefreshOutcome read_token_reply(const CallReply& reply, UnixMillis now)
         }
     }
     result = read_error(reply, body);
-    result.retry_after = retry_after(reply, now);
+    result.retry_after = retry_after_of(reply, now);
     return result;
 }
 

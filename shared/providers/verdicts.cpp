@@ -80,6 +80,21 @@ UnixMillis retry_after_of(const http::ResponseHead& response, UnixMillis now) no
     return point && *point > now ? *point : UnixMillis{};
 }
 
+http::ResponseHead head_of(const CallReply& reply)
+{
+    http::ResponseHead head;
+    head.status = reply.status;
+    for (const http::Header& header : reply.headers)
+        head.fields.list.push_back({header.name, header.value});
+    return head;
+}
+
+std::optional<std::chrono::milliseconds> retry_after_of(const CallReply& reply, UnixMillis now)
+{
+    const auto point = parse_retry_after(head_of(reply).fields.find("retry-after"), now);
+    return point ? std::optional(point->since(now)) : std::nullopt;
+}
+
 std::optional<std::int64_t> token_count(const http::PickedValue& value)
 {
     const auto count = value.integer();

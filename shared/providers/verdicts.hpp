@@ -31,6 +31,12 @@ verdict(Outcome outcome, std::string_view reason, UnixMillis until = {}) noexcep
 [[nodiscard]] UnixMillis
 retry_after_of(const http::ResponseHead& response, UnixMillis now) noexcept;
 
+/// The head of an answer to a call of the pool's own, as Provider reads it. Its views point into `reply`.
+[[nodiscard]] http::ResponseHead head_of(const CallReply& reply);
+/// How long its Retry-After asks to wait, 0 for a date in the past; nothing if it has none that makes sense.
+[[nodiscard]] std::optional<std::chrono::milliseconds>
+retry_after_of(const CallReply& reply, UnixMillis now);
+
 /// A count of tokens: not negative, not absurd (kTokensMax); nothing for what is no number.
 [[nodiscard]] std::optional<std::int64_t> token_count(const http::PickedValue& value);
 
