@@ -335,6 +335,11 @@ PageResponse Routes::answer_response(
         [](const shared::AccountRecord& record) { return record.routing; });
     const shared::AccountStatus status =
         shared::account_status(routing, shared::in_flight(segment_, {slot}), now);
+    if (done && wants_text(request)) {
+        const std::string state(shared::to_string(status.condition));
+        return response(
+            200, kText, words.sentence + " " + question.account + " is " + state + ".\n");
+    }
     return response(words.status, kJson, action_json(question, answer, words, status));
 }
 

@@ -271,6 +271,10 @@ TEST_F(RoutesTest, AnActionsAnswerSaysWhatCameOfItAndTheStateNow)
     answer.result = shared::ActionResult::done;
     answer.value = slot | (200ULL << 32U);
     EXPECT_EQ(routes_.answer_response(request, question, answer, tests::kNow).status, 200U);
+    request.accept = "text/plain";
+    EXPECT_EQ(
+        routes_.answer_response(request, question, answer, tests::kNow).body,
+        "The vendor served the test. codex:a is cooling.\n");
     request.accept = "text/html,*/*";
     const PageResponse back = routes_.answer_response(request, question, answer, tests::kNow);
     EXPECT_EQ(back.status, 303U) << "a browser without scripts goes back to the page";
