@@ -1,5 +1,7 @@
 #include "worker/authenticate.hpp"
 
+#include "shared/base/base64.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -53,37 +55,6 @@ bool from_foreign_page(const RequestHead& request) noexcept
     return true; // "null", extensions, other schemes
 }
 
-std::optional<std::string> decode_base64(std::string_view text)
-{
-    std::string out;
-    std::uint32_t bits = 0;
-    int count = 0;
-    while (text.ends_with('='))
-        text.remove_suffix(1);
-    for (const char c : text) {
-        std::uint32_t value = 0;
-        if (c >= 'A' && c <= 'Z')
-            value = static_cast<std::uint32_t>(c - 'A');
-        else if (c >= 'a' && c <= 'z')
-            value = static_cast<std::uint32_t>(c - 'a' + 26);
-        else if (c >= '0' && c <= '9')
-            value = static_cast<std::uint32_t>(c - '0' + 52);
-        else if (c == '+')
-            value = 62;
-        else if (c == '/')
-            value = 63;
-        else
-            return std::nullopt;
-        bits = (bits << 6U) | value;
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            out.push_back(static_cast<char>((bits >> static_cast<unsigned>(count)) & 0xFFU));
-        }
-    }
-    return out;
-}
-
 /// The rest of an Authorization value behind its scheme; nothing if the scheme is another.
 std::optional<std::string_view>
 credential_of_scheme(std::string_view value, std::string_view scheme)
@@ -105,11 +76,11 @@ bool is_owner(const AccessPolicy& policy, const RequestHead& request)
         return policy.admin_token.matches(*bearer);
     }
     if (const auto basic = credential_of_scheme(authorization, "basic")) {
-        const auto decoded = decode_base64(*basic);
-        if (!decoded) return false;
-        const std::size_t colon = decoded->find(':');
-        if (colon == std::string::npos || decoded->substr(0, colon) != "admin") return false;
-        return policy.admin_password.matches(std::string_view(*decoded).substr(colon + 1));
+        std::string decoded;
+        if (!shared::decode_base64(*basic, decoded)) return false;
+        const std::size_t colon = decoded.find(':');
+        if (colon == std::string::npos || decoded.substr(0, colon) != "admin") return false;
+        return policy.admin_password.matches(std::string_view(decoded).substr(colon + 1));
     }
     return false;
 }

@@ -1,6 +1,7 @@
 #include "shared/base/hash.hpp"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 #include <cstdlib>
@@ -16,6 +17,22 @@ Sha256Digest sha256(std::string_view bytes) noexcept
     if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, kSha256, nullptr) != 1) {
         std::abort(); // out of memory: no caller could go on
     }
+    return digest;
+}
+
+Sha256Digest hmac_sha256(std::string_view key, std::string_view bytes) noexcept
+{
+    Sha256Digest digest{};
+    const auto* text = reinterpret_cast<const unsigned char*>(bytes.data()); // NOLINT: bytes
+    const unsigned char* done = HMAC(
+        EVP_sha256(),
+        key.data(),
+        static_cast<int>(key.size()),
+        text,
+        bytes.size(),
+        digest.data(),
+        nullptr);
+    if (done == nullptr) std::abort(); // out of memory: no caller could go on
     return digest;
 }
 

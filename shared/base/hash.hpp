@@ -1,4 +1,4 @@
-/// SHA-256, for pin keys, change detection and constant-time comparison.
+/// SHA-256, for pin keys, change detection, constant-time comparison and signatures.
 #pragma once
 
 #include <array>
@@ -11,6 +11,9 @@ namespace shared {
 using Sha256Digest = std::array<std::uint8_t, 32>;
 
 [[nodiscard]] Sha256Digest sha256(std::string_view bytes) noexcept;
+
+/// HMAC-SHA256.
+[[nodiscard]] Sha256Digest hmac_sha256(std::string_view key, std::string_view bytes) noexcept;
 
 /// Lower-case hexadecimal of any byte range.
 [[nodiscard]] std::string to_hex(std::string_view bytes);

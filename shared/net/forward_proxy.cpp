@@ -1,5 +1,7 @@
 #include "shared/net/forward_proxy.hpp"
 
+#include "shared/base/base64.hpp"
+
 #include <algorithm>
 
 namespace shared::net {
@@ -8,23 +10,6 @@ namespace {
 constexpr std::uint16_t kSocksPort = 1080;
 /// RFC 1929 gives each a length of one byte.
 constexpr std::size_t kSocksNameBytesMax = 255;
-
-std::string base64(std::string_view bytes)
-{
-    static constexpr std::string_view kAlphabet =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    for (std::size_t i = 0; i < bytes.size(); i += 3) {
-        std::uint32_t group = 0;
-        for (std::size_t k = 0; k < 3; ++k) {
-            group <<= 8U;
-            if (i + k < bytes.size()) group |= static_cast<unsigned char>(bytes[i + k]);
-        }
-        for (std::size_t k = 0; k < 4; ++k)
-            out += i + k > bytes.size() ? '=' : kAlphabet[(group >> (18 - 6 * k)) & 0x3FU];
-    }
-    return out;
-}
 
 int hex_digit(char c) noexcept
 {

@@ -1,5 +1,7 @@
 #include "shared/providers/jwt.hpp"
 
+#include "shared/base/base64.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -10,44 +12,12 @@
 namespace shared::providers {
 namespace {
 
-int base64url_value(char c) noexcept
-{
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    if (c == '-') return 62;
-    if (c == '_') return 63;
-    return -1;
-}
-
 Problem no_jwt(std::string what)
 {
     return {"", "is not a JWT: " + std::move(what), "sign in again with the CLI and copy its file"};
 }
 
 } // namespace
-
-bool decode_base64url(std::string_view text, std::string& out)
-{
-    out.clear();
-    while (text.ends_with('=')) // RFC 7515 forbids padding, some issuers send it
-        text.remove_suffix(1);
-    if (text.size() % 4 == 1) return false;
-    out.reserve(text.size() * 3 / 4);
-    std::uint32_t bits = 0;
-    unsigned count = 0;
-    for (const char c : text) {
-        const int value = base64url_value(c);
-        if (value < 0) return false;
-        bits = (bits << 6U) | static_cast<std::uint32_t>(value);
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            out += static_cast<char>((bits >> count) & 0xFFU);
-        }
-    }
-    return true;
-}
 
 JwtClaims::JwtClaims() : claims_(std::make_unique<nlohmann::json>()) {}
 

@@ -42,7 +42,4 @@ private:
     std::unique_ptr<nlohmann::json> claims_;
 };
 
-/// Decodes base64url, padded or not. False on any other character or an impossible length.
-[[nodiscard]] bool decode_base64url(std::string_view text, std::string& out);
-
 } // namespace shared::providers

@@ -17,6 +17,7 @@ MAY_INCLUDE = {
     "shared/simulation": {"shared/base", "shared/http", "shared/providers", "shared/segment", "shared/selection"},
     "shared/config": {"shared/base", "shared/http", "shared/providers", "shared/selection"},
     "shared/evidence": {"shared/base", "shared/http", "shared/providers", "shared/segment"},
+    "shared/users": {"shared/base", "shared/http"},
     "shared/ipc": {"shared/base"},
     "shared/net": {"shared/base", "shared/http"},
     "shared/fake_providers": {"shared/base", "shared/http", "shared/net"},

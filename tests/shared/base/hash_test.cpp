@@ -26,6 +26,20 @@ TEST(Sha256, KnownAnswers)
     EXPECT_NE(sha256_hex(std::string(1, '\0')), sha256_hex(""));
 }
 
+TEST(HmacSha256, KnowsTheVectorsOfRfc4231)
+{
+    const auto hex = [](std::string_view key, std::string_view text) {
+        const Sha256Digest digest = hmac_sha256(key, text);
+        return to_hex({reinterpret_cast<const char*>(digest.data()), digest.size()});
+    };
+    EXPECT_EQ(
+        hex("Jefe", "what do ya want for nothing?"),
+        "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    EXPECT_EQ(
+        hex(std::string(131, '\xaa'), "Test Using Larger Than Block-Size Key - Hash Key First"),
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
 TEST(ToHex, EveryByte)
 {
     EXPECT_EQ(to_hex(""), "");

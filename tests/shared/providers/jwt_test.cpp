@@ -61,18 +61,5 @@ TEST(Jwt, DeepNestingAndOddExpiriesAreHarmless)
     }
 }
 
-TEST(Jwt, Base64UrlOfAnyBytes)
-{
-    std::string out;
-    EXPECT_TRUE(decode_base64url("-_-_", out));
-    EXPECT_EQ(out, "\xFB\xFF\xBF");
-    EXPECT_TRUE(decode_base64url("YQ==", out));
-    EXPECT_EQ(out, "a");
-    EXPECT_TRUE(decode_base64url("", out));
-    EXPECT_EQ(out, "");
-    EXPECT_FALSE(decode_base64url("YQ+/", out));
-    EXPECT_FALSE(decode_base64url("A", out));
-}
-
 } // namespace
 } // namespace shared::providers
