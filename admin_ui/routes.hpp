@@ -19,6 +19,20 @@
 
 namespace admin_ui {
 
+/// Whoever makes a request, as the worker found it (worker/authenticate.hpp). Who comes over control.sock is the owner.
+enum class CallerRole : std::uint8_t {
+    nobody, ///< has shown no credential: open routes only
+    user,   ///< a pool user
+    owner,
+};
+
+struct Caller {
+    CallerRole role = CallerRole::owner;
+    std::string user;        ///< id of a pool user; "local" or "owner" else
+    std::string address;     ///< of the client; empty = unknown
+    bool by_session = false; ///< by the cookie that a browser sends: changes need its CSRF token
+};
+
 /// The parts of a request that matter here.
 struct PageRequest {
     std::string method = "GET";
@@ -30,7 +44,10 @@ struct PageRequest {
     std::string fetch_site;    ///< Sec-Fetch-Site header
     std::string if_none_match; ///< If-None-Match header
     std::string last_event_id; ///< Last-Event-ID header
+    std::string content_type;  ///< Content-Type header
+    std::string csrf_token;    ///< X-CSRF-Token header
     std::string body;
+    Caller caller;
 };
 
 struct PageResponse {

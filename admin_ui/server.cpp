@@ -54,6 +54,19 @@ bool is_own_user(int fd)
     return peer.uid == geteuid() || peer.uid == 0;
 }
 
+/// What the worker says of the caller; over control.sock nobody says anything, and it is the owner.
+Caller caller_of(const http::request<http::string_body>& message)
+{
+    Caller caller;
+    const std::string_view role = message["X-Codex-Pool-Role"];
+    if (role == "nobody") caller.role = CallerRole::nobody;
+    if (role == "user") caller.role = CallerRole::user;
+    caller.user = std::string(message["X-Codex-Pool-User"]);
+    caller.address = std::string(message["X-Codex-Pool-Client"]);
+    caller.by_session = message["X-Codex-Pool-Session"] == "1";
+    return caller;
+}
+
 PageRequest to_page_request(const http::request<http::string_body>& message)
 {
     const auto field = [&message](http::field name) { return std::string(message[name]); };
@@ -69,6 +82,9 @@ PageRequest to_page_request(const http::request<http::string_body>& message)
     request.fetch_site = std::string(message["Sec-Fetch-Site"]);
     request.if_none_match = field(http::field::if_none_match);
     request.last_event_id = std::string(message["Last-Event-ID"]);
+    request.content_type = field(http::field::content_type);
+    request.csrf_token = std::string(message["X-CSRF-Token"]);
+    request.caller = caller_of(message);
     return request;
 }
 

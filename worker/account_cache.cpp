@@ -1,5 +1,6 @@
 #include "worker/account_cache.hpp"
 
+#include "shared/base/name_list.hpp"
 #include "shared/segment/account_table.hpp"
 
 #include <algorithm>
@@ -8,41 +9,11 @@ namespace worker {
 
 using shared::AccountSlot;
 
-namespace {
-
-/// "gpt-5*, o3" as a list; spaces around names do not count.
-std::vector<std::string> names_of(std::string_view list)
-{
-    std::vector<std::string> names;
-    while (!list.empty()) {
-        const std::size_t comma = std::min(list.find(','), list.size());
-        std::string_view name = list.substr(0, comma);
-        list.remove_prefix(std::min(comma + 1, list.size()));
-        while (name.starts_with(' '))
-            name.remove_prefix(1);
-        while (name.ends_with(' '))
-            name.remove_suffix(1);
-        if (!name.empty()) names.emplace_back(name);
-    }
-    return names;
-}
-
-/// Whether a name of the list, `*` at its end standing for any rest, is this model's.
-bool names_model(const std::vector<std::string>& names, std::string_view model) noexcept
-{
-    return std::any_of(names.begin(), names.end(), [model](std::string_view name) {
-        if (!name.ends_with('*')) return name == model;
-        return model.starts_with(name.substr(0, name.size() - 1));
-    });
-}
-
-} // namespace
-
 bool CachedAccount::serves_model(std::string_view model) const noexcept
 {
     if (model.empty()) return true;
-    if (names_model(models_denied, model)) return false;
-    return models_allowed.empty() || names_model(models_allowed, model);
+    if (shared::list_names(models_denied, model)) return false;
+    return models_allowed.empty() || shared::list_names(models_allowed, model);
 }
 
 bool CachedAccount::is_owned_by(std::string_view user) const noexcept
@@ -66,8 +37,8 @@ void AccountCache::load_identity(CachedAccount& account, AccountSlot slot)
     account.project = identity.project.view();
     account.provider = static_cast<shared::ProviderId>(identity.provider);
     account.kind = static_cast<shared::CredentialKind>(identity.kind);
-    account.models_allowed = names_of(identity.models_allowed.view());
-    account.models_denied = names_of(identity.models_denied.view());
+    account.models_allowed = identity.models_allowed.view();
+    account.models_denied = identity.models_denied.view();
     account.owner = identity.owner.view();
     account.proxy = proxy_of(identity.proxy_url.view());
     if (account.provider != shared::ProviderId::none) {

@@ -23,9 +23,9 @@ struct CachedAccount {
     std::string token; ///< access token or API key
     shared::ProviderId provider = shared::ProviderId::none;
     shared::CredentialKind kind = shared::CredentialKind::none;
-    float capacity = 1;                      ///< of its plan, see Provider::plan_weight
-    std::vector<std::string> models_allowed; ///< empty = all
-    std::vector<std::string> models_denied;
+    float capacity = 1;         ///< of its plan, see Provider::plan_weight
+    std::string models_allowed; ///< as in AccountIdentity
+    std::string models_denied;
     /// Its own way out; null = this machine's. Lives as long as the cache. Without a host: cannot be used.
     const shared::net::ForwardProxy* proxy = nullptr;
     std::string owner; ///< the pool user it belongs to; empty = the pool's owner

@@ -23,6 +23,8 @@
 ///   EventLog          refresher                   admin              events.mutex       that event does not count
 ///   DecisionRing[s]   process in slot s           admin              version of a cell  that record stays unreadable
 ///   FairQueue         workers, supervisor         workers, admin     see wait_queue.hpp
+///   UserTable         admin child, worker,        all                see user_table.hpp
+///                     supervisor
 ///   PinMoves          worker                      admin              atomics            may count one side only
 ///
 /// A slot is one living process, not one listening socket: while a worker is replaced the old and the
@@ -36,6 +38,7 @@
 #include "shared/segment/owner_wish.hpp"
 #include "shared/segment/pin_moves.hpp"
 #include "shared/segment/robust_mutex.hpp"
+#include "shared/segment/user_table.hpp"
 #include "shared/segment/wait_queue.hpp"
 
 #include <array>
@@ -47,7 +50,7 @@
 namespace shared {
 
 inline constexpr std::uint64_t kSegmentMagic = 0x6C6F6F7078646F63; // "codxpool"
-inline constexpr std::uint32_t kLayoutVersion = 2;
+inline constexpr std::uint32_t kLayoutVersion = 3;
 inline constexpr std::size_t kMaxSlots = 32;
 inline constexpr std::size_t kMaxAccounts = 256;
 inline constexpr std::size_t kPinShards = 16;
@@ -287,6 +290,7 @@ struct UsageEntry {
     std::uint32_t queued_ms = 0;     ///< of that, waiting for an account
     std::uint64_t request_bytes = 0;
     std::uint64_t response_bytes = 0;
+    UserSlot pool_user;             ///< whose limits it counts for; none in local mode
     std::uint64_t conversation = 0; ///< first half of its pin's key; 0 = it has none
     AccountSlot account;            ///< that answered; kNone if none did
     std::uint16_t status = 0;       ///< sent to the client; 0 = none
@@ -376,6 +380,7 @@ struct Segment {
     Guarded<EventLog> events;
     Guarded<OwnerWish> owner_wish;
     FairQueue fair; ///< requests that wait for an account, and users' recent cost
+    UserTable users;
     PinMoves pin_moves;
 };
 

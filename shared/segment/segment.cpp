@@ -58,6 +58,7 @@ static_assert(static_cast<int>(AccountState::empty) == 0);
 static_assert(static_cast<int>(SlotState::free) == 0);
 static_assert(static_cast<int>(RequestRow::State::free) == 0);
 static_assert(static_cast<int>(Pin::State::free) == 0);
+static_assert(static_cast<int>(UserState::free) == 0);
 
 template <class T>
 void construct(Guarded<T>& place)
@@ -77,6 +78,8 @@ void construct_segment(Segment& segment)
         construct(shard);
     construct(segment.owner_wish);
     construct(segment.fair.queue);
+    for (auto& shard : segment.users.shards)
+        construct(shard);
 }
 
 } // namespace

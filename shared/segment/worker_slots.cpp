@@ -80,6 +80,7 @@ void clear_in_flight(Segment& segment, std::uint16_t slot) noexcept
     segment.workers[slot].open_connections.store(0, std::memory_order_relaxed);
     segment.workers[slot].running_requests.store(0, std::memory_order_relaxed);
     clear_fair_row(segment, slot);
+    clear_user_row(segment, slot);
 }
 
 std::vector<UsageEntry> close_slot(Segment& segment, std::uint16_t index, UnixMillis now)
@@ -98,6 +99,7 @@ std::vector<UsageEntry> close_slot(Segment& segment, std::uint16_t index, UnixMi
         if (state != State::free && !in_ring) {
             UsageEntry entry = row.entry;
             if (entry.outcome == RequestOutcome::running) {
+                add_user_tokens(segment, entry.pool_user, billable(entry), now);
                 entry.outcome = RequestOutcome::worker_killed;
                 entry.finished_at = now;
                 entry.duration_ms = static_cast<std::uint32_t>(
@@ -215,6 +217,8 @@ void RunningRequest::finish(RequestOutcome outcome, UnixMillis now) noexcept
         segment_->tokens_spent[row.entry.account.value].fetch_add(
             billable(row.entry), std::memory_order_relaxed);
     }
+    leave_user(*segment_, row.entry.pool_user, slot_);
+    add_user_tokens(*segment_, row.entry.pool_user, billable(row.entry), now);
     slot.running_requests.fetch_sub(1, std::memory_order_relaxed);
     row.entry.finished_at = now;
     row.entry.outcome =

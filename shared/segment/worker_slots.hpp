@@ -48,6 +48,9 @@ public:
     /// first assign().
     void count_for(std::uint16_t user) noexcept;
 
+    /// Counts it for this pool user, who admit_user() has let in: until finish(), which also counts its tokens.
+    void belongs_to(UserSlot user) noexcept { row_->entry.pool_user = user; }
+
     /// Publishes the entry into the ring and frees the row. If the ring is full the row stays until
     /// publish_waiting() finds room; nothing is lost.
     void finish(RequestOutcome outcome, UnixMillis now) noexcept;
