@@ -92,6 +92,10 @@ std::string_view word(DecisionEnding ending)
         return "start_over";
     case DecisionEnding::upgrade_refused:
         return "upgrade_refused";
+    case DecisionEnding::user_limit:
+        return "user_limit";
+    case DecisionEnding::user_disabled:
+        return "user_disabled";
     }
     return "unknown";
 }

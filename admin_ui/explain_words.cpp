@@ -103,6 +103,14 @@ std::string refused_text(const ExplainContext& context)
     case DecisionEnding::upgrade_refused:
         return "only HTTP can be served now, so the WebSocket was refused; the CLI goes on over "
                "HTTP";
+    case DecisionEnding::user_limit:
+        return "its user has reached a limit of its own; " +
+               (decision.retry_at.is_set() ? "the client was told to come back at " +
+                                                 moment_text(decision.retry_at, context.now)
+                                           : std::string("only the owner can lift it"));
+    case DecisionEnding::user_disabled:
+        return "its user is disabled or expired, or the credential was revoked; the owner can "
+               "enable the user or hand out a new one";
     case DecisionEnding::relayed:
     case DecisionEnding::relayed_refusal:
     case DecisionEnding::local:

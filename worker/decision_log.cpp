@@ -130,6 +130,10 @@ DecisionEnding ending_of(shared::PoolError::Kind kind) noexcept
         return DecisionEnding::overloaded;
     case Kind::body_too_large:
         return DecisionEnding::body_too_large;
+    case Kind::user_limit:
+        return DecisionEnding::user_limit;
+    case Kind::user_disabled:
+        return DecisionEnding::user_disabled;
     default:
         return DecisionEnding::bad_request;
     }

@@ -135,12 +135,14 @@ std::string_view error_type(PoolError::Kind kind)
     case PoolError::Kind::unauthorized:
         return "authentication_error";
     case PoolError::Kind::forbidden:
+    case PoolError::Kind::user_disabled:
         return "permission_error";
     case PoolError::Kind::not_found:
         return "not_found_error";
     case PoolError::Kind::body_too_large:
         return "request_too_large";
     case PoolError::Kind::exhausted:
+    case PoolError::Kind::user_limit:
         return "rate_limit_error";
     case PoolError::Kind::deadline:
         return "timeout_error";
@@ -163,7 +165,10 @@ bool is_final(const PoolError& error)
     case PoolError::Kind::not_found:
     case PoolError::Kind::body_too_large:
     case PoolError::Kind::no_account:
+    case PoolError::Kind::user_disabled:
         return true;
+    case PoolError::Kind::user_limit: // without an end only the owner can lift it
+        return !error.retry_at.is_set();
     default:
         return false;
     }
@@ -317,7 +322,7 @@ LocalReply error_reply(const PoolError& error)
     LocalReply reply = json_reply(error.status(), body);
     add_retry_after(error, reply);
     bool final_answer = is_final(error);
-    if (error.kind == PoolError::Kind::exhausted && retry_seconds(error) > kTellAsLimitSeconds) {
+    if (error.status() == 429 && retry_seconds(error) > kTellAsLimitSeconds) {
         const std::string unified_name(kUnified);
         reply.headers.push_back({unified_name + "status", "rejected"});
         reply.headers.push_back({unified_name + "reset", seconds_of(error.retry_at)});

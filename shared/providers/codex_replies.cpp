@@ -44,6 +44,10 @@ ErrorWords words_for(PoolError::Kind kind) noexcept
         return {"server_error", "upstream_timeout"};
     case Kind::overloaded:
         return {"server_error", "overloaded"};
+    case Kind::user_limit: // the type is what ends the CLI's turn at once
+        return {"usage_limit_reached", "user_limit_reached"};
+    case Kind::user_disabled:
+        return {"invalid_request_error", "user_disabled"};
     }
     return {"server_error", "upstream_failed"};
 }
@@ -52,7 +56,7 @@ Json error_object(const PoolError& error)
 {
     const ErrorWords words = words_for(error.kind);
     Json object{{"message", error.message}, {"type", words.type}, {"code", words.code}};
-    if (error.kind != PoolError::Kind::exhausted) {
+    if (error.status() != 429) {
         object["param"] = nullptr;
         return object;
     }

@@ -185,10 +185,12 @@ std::string_view status_name(PoolError::Kind kind)
     case PoolError::Kind::unauthorized:
         return "UNAUTHENTICATED";
     case PoolError::Kind::forbidden:
+    case PoolError::Kind::user_disabled:
         return "PERMISSION_DENIED";
     case PoolError::Kind::not_found:
         return "NOT_FOUND";
     case PoolError::Kind::exhausted:
+    case PoolError::Kind::user_limit:
         return "RESOURCE_EXHAUSTED";
     case PoolError::Kind::deadline:
         return "DEADLINE_EXCEEDED";
@@ -259,6 +261,12 @@ LocalReply error_reply(const PoolError& error)
     // (measured with 0.61.0).
     nlohmann::json details = nlohmann::json::array();
     const std::int64_t seconds = retry_seconds(error);
+    // A limit without an end: the reason that the CLI takes for the end of a quota, not of a moment.
+    if (error.kind == PoolError::Kind::user_limit && seconds == 0)
+        details.push_back(
+            {{"@type", "type.googleapis.com/google.rpc.ErrorInfo"},
+             {"reason", "QUOTA_EXHAUSTED"},
+             {"domain", "cloudcode-pa.googleapis.com"}});
     if (seconds > 0)
         details.push_back(
             {{"@type", "type.googleapis.com/google.rpc.RetryInfo"},

@@ -74,12 +74,14 @@ unsigned PoolError::status() const noexcept
     case Kind::unauthorized:
         return 401;
     case Kind::forbidden:
+    case Kind::user_disabled:
         return 403;
     case Kind::not_found:
         return 404;
     case Kind::body_too_large:
         return 413;
     case Kind::exhausted:
+    case Kind::user_limit:
         return 429;
     case Kind::upstream_failed:
         return 502;

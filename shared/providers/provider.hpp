@@ -247,6 +247,9 @@ struct PoolError {
         upstream_failed, ///< 502: all attempts failed
         deadline,        ///< 504: no first byte in time
         overloaded,      ///< 503: the pool itself is at a limit or stopping
+        user_limit, ///< 429: the calling pool user has reached one of its own limits; retry_at = when it ends,
+                    ///< unset = only the owner can lift it
+        user_disabled, ///< 403: the pool user is disabled, expired, or its credential was revoked
     };
 
     Kind kind = Kind::upstream_failed;

@@ -91,6 +91,8 @@ enum class DecisionEnding : std::uint8_t {
     bad_request,
     start_over,      ///< a WebSocket's client is to open a new one: another account can serve
     upgrade_refused, ///< 426: only HTTP is served here
+    user_limit,      ///< the caller has reached one of its own limits
+    user_disabled,   ///< the caller is known and may not call any more
 };
 
 struct Decision {

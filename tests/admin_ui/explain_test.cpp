@@ -618,6 +618,29 @@ come back at 2025-11-24 13:28 (in 2 d 5 h).
 Tries     1. codex:work: 429 after 190 ms (usage_limit_reached); rests until 2025-11-24 13:28, as
           told
 )"},
+    {"ItsUserIsAtALimit",
+     Story().refused(429, DecisionEnding::user_limit, kNow.plus(3h)),
+     R"(
+Request 00112233445566aa by anna at 08:26:40 UTC (2 min ago): codex, gpt-5.1-codex, /v1/responses
+Refused with 429: its user has reached a limit of its own; the client was told to come back at
+11:28:40 (in 3 h).
+
+)"},
+    {"ItsUserIsAtALimitForGood",
+     Story().refused(429, DecisionEnding::user_limit),
+     R"(
+Request 00112233445566aa by anna at 08:26:40 UTC (2 min ago): codex, gpt-5.1-codex, /v1/responses
+Refused with 429: its user has reached a limit of its own; only the owner can lift it.
+
+)"},
+    {"ItsUserIsDisabled",
+     Story().refused(403, DecisionEnding::user_disabled),
+     R"(
+Request 00112233445566aa by anna at 08:26:40 UTC (2 min ago): codex, gpt-5.1-codex, /v1/responses
+Refused with 403: its user is disabled or expired, or the credential was revoked; the owner can
+enable the user or hand out a new one.
+
+)"},
     {"NobodyTakesIt",
      Story()
          .candidate(kWork, PassedOver::picked, 1.92, 0.38, 0.2)

@@ -189,6 +189,11 @@ TEST_F(DecisionLogTest, TellsWhatThePoolAnsweredItself)
     log_.refused(Kind::deadline, {});
     EXPECT_EQ(decision().ending, DecisionEnding::deadline);
     EXPECT_FALSE(decision().retry_at.is_set());
+    log_.refused(Kind::user_limit, kNow);
+    EXPECT_EQ(decision().ending, DecisionEnding::user_limit);
+    EXPECT_EQ(decision().retry_at, kNow);
+    log_.refused(Kind::user_disabled, {});
+    EXPECT_EQ(decision().ending, DecisionEnding::user_disabled);
     log_.answered(DecisionEnding::upgrade_refused);
     EXPECT_EQ(decision().ending, DecisionEnding::upgrade_refused);
     log_.waited_in_queue(5);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -594,6 +595,30 @@ TEST_F(ClaudeTest, ErrorsInAnthropicsDialect)
     EXPECT_EQ(field(late, "retry-after"), "10800");
     EXPECT_EQ(field(late, "anthropic-ratelimit-unified-status"), "rejected");
     EXPECT_EQ(field(late, "anthropic-ratelimit-unified-reset"), "1763816400");
+}
+
+TEST_F(ClaudeTest, AUsersOwnLimitIsFinalUnlessItEndsSoon)
+{
+    const Request request("POST", "/v1/messages");
+    const auto fields = [&](PoolError::Kind kind, UnixMillis retry_at = {}) {
+        std::map<std::string, std::string> found;
+        for (const http::Header& header :
+             claude_->error_reply({kind, "Over.", retry_at, kNow}, request).headers)
+            found[header.name] = header.value;
+        return found;
+    };
+    using Kind = PoolError::Kind;
+    auto told = fields(Kind::user_limit);
+    EXPECT_EQ(told["X-Should-Retry"], "false") << "nobody but the owner can lift it";
+    EXPECT_FALSE(told.contains("Retry-After"));
+    told = fields(Kind::user_limit, kNow.plus(std::chrono::seconds(20)));
+    EXPECT_FALSE(told.contains("X-Should-Retry"));
+    EXPECT_EQ(told["Retry-After"], "20");
+    told = fields(Kind::user_limit, kNow.plus(std::chrono::hours(2)));
+    EXPECT_EQ(told["X-Should-Retry"], "false");
+    EXPECT_EQ(told["anthropic-ratelimit-unified-status"], "rejected");
+    told = fields(Kind::user_disabled);
+    EXPECT_EQ(told["X-Should-Retry"], "false");
 }
 
 // ---- credential files ----------------------------------------------------------------------------------------

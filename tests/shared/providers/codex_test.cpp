@@ -787,6 +787,32 @@ TEST_F(CodexTest, ErrorsInTheClientsDialect)
             "code":"upstream_failed","param":null}})"));
 }
 
+TEST_F(CodexTest, AUsersOwnLimitEndsTheTurnAtOnce)
+{
+    PoolError error;
+    error.kind = PoolError::Kind::user_limit;
+    error.message = "Your daily limit is reached.";
+    error.now = kNow;
+    const Request request("POST", "/v1/responses");
+    const Json without = Json::parse(codex->error_reply(error, request).body)["error"];
+    EXPECT_EQ(without["type"], "usage_limit_reached");
+    EXPECT_EQ(without["code"], "user_limit_reached");
+    EXPECT_FALSE(without.contains("resets_at")) << "never invented";
+
+    error.retry_at = kNow.plus(std::chrono::hours(2));
+    const Json message = Json::parse(codex->error_message(error));
+    EXPECT_EQ(message["status"], 429);
+    EXPECT_EQ(message["error"]["type"], "usage_limit_reached");
+    EXPECT_EQ(message["error"]["resets_in_seconds"], 7200);
+    EXPECT_EQ(message["headers"]["retry-after"], "7200");
+
+    error.kind = PoolError::Kind::user_disabled;
+    error.retry_at = {};
+    const LocalReply disabled = codex->error_reply(error, request);
+    EXPECT_EQ(disabled.status, 403U);
+    EXPECT_EQ(Json::parse(disabled.body)["error"]["code"], "user_disabled");
+}
+
 TEST_F(CodexTest, StartingOverHasOneStatusOnly)
 {
     const Json message = Json::parse(codex->start_over_message());

@@ -378,6 +378,10 @@ TEST_F(GeminiTest, ErrorsInGooglesDialect)
     EXPECT_EQ(error(reply(Kind::deadline))["status"], "DEADLINE_EXCEEDED");
     EXPECT_EQ(error(reply(Kind::no_account))["code"], 503);
     EXPECT_EQ(error(reply(Kind::body_too_large))["code"], 413);
+    EXPECT_EQ(error(reply(Kind::user_disabled))["status"], "PERMISSION_DENIED");
+    const LocalReply limit = reply(Kind::user_limit, kNow.plus(std::chrono::hours(2)));
+    EXPECT_EQ(error(limit)["details"][0]["retryDelay"], "7200s");
+    EXPECT_EQ(error(reply(Kind::user_limit))["details"][0]["reason"], "QUOTA_EXHAUSTED");
 }
 
 // ---- credential files ----------------------------------------------------------------------------------------

@@ -172,7 +172,9 @@ TEST_F(ProviderContract, ErrorsAreWellFormed)
               Kind::no_account,
               Kind::upstream_failed,
               Kind::deadline,
-              Kind::overloaded}) {
+              Kind::overloaded,
+              Kind::user_limit,
+              Kind::user_disabled}) {
             PoolError error;
             error.kind = kind;
             error.message = "A \"sentence\"\n\xFF";
@@ -189,7 +191,7 @@ TEST_F(ProviderContract, ErrorsAreWellFormed)
                 if (http::iequals(field.name, "retry-after")) retry_after = field.value;
             }
             EXPECT_TRUE(typed);
-            if (kind == Kind::exhausted) {
+            if (kind == Kind::exhausted || kind == Kind::user_limit) {
                 EXPECT_EQ(retry_after, "90") << provider->name();
             }
         }
@@ -289,6 +291,8 @@ TEST(PoolErrorStatus, FollowsTheKind)
     EXPECT_EQ(status(PoolError::Kind::exhausted), 429U);
     EXPECT_EQ(status(PoolError::Kind::no_account), 503U);
     EXPECT_EQ(status(PoolError::Kind::deadline), 504U);
+    EXPECT_EQ(status(PoolError::Kind::user_limit), 429U);
+    EXPECT_EQ(status(PoolError::Kind::user_disabled), 403U);
 }
 
 } // namespace
