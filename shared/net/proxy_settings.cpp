@@ -1,14 +1,11 @@
 #include "shared/net/proxy_settings.hpp"
 
+#include "shared/base/ip_address.hpp"
 #include "shared/net/forward_proxy.hpp"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
 
 namespace shared::net {
 namespace {
@@ -56,40 +53,6 @@ std::vector<std::string> split_exceptions(std::string_view list)
     return out;
 }
 
-struct Address {
-    std::array<std::uint8_t, 16> bytes{};
-    unsigned bits = 0; ///< 32, 128, or 0 if it is none
-};
-
-Address address_of(std::string_view text)
-{
-    const std::string terminated(text);
-    Address out;
-    if (inet_pton(AF_INET, terminated.c_str(), out.bytes.data()) == 1)
-        out.bits = 32;
-    else if (inet_pton(AF_INET6, terminated.c_str(), out.bytes.data()) == 1)
-        out.bits = 128;
-    return out;
-}
-
-/// "10.0.0.0/8" or "fd00::/8" around the address `host`.
-bool in_network(std::string_view host, std::string_view network)
-{
-    const std::size_t slash = network.find('/');
-    if (slash == std::string_view::npos) return false;
-    const std::string_view length = network.substr(slash + 1);
-    unsigned bits = 0;
-    const auto parsed = std::from_chars(length.data(), length.data() + length.size(), bits);
-    const Address a = address_of(host);
-    const Address b = address_of(network.substr(0, slash));
-    const bool whole = parsed.ec == std::errc() && parsed.ptr == length.data() + length.size();
-    if (!whole || a.bits == 0 || a.bits != b.bits || bits > a.bits) return false;
-    for (unsigned i = 0; i < bits; ++i) {
-        if (((a.bytes[i / 8] ^ b.bytes[i / 8]) >> (7 - i % 8) & 1U) != 0) return false;
-    }
-    return true;
-}
-
 /// Takes the port off "host:port" or "[address]:port"; brackets too. True unless it names another port.
 bool strip_port(std::string_view& entry, std::uint16_t port)
 {
@@ -109,7 +72,8 @@ bool strip_port(std::string_view& entry, std::uint16_t port)
 bool matches(std::string_view entry, const http::BaseUrl& upstream)
 {
     if (entry == "*") return true;
-    if (in_network(upstream.host, entry)) return true;
+    const auto network = IpNetwork::parse(entry);
+    if (network && network->contains(IpAddress::parse(upstream.host))) return true;
     if (!strip_port(entry, upstream.port)) return false;
     if (entry.starts_with("*.")) entry.remove_prefix(1);
     std::string_view domain = entry;
@@ -118,8 +82,8 @@ bool matches(std::string_view entry, const http::BaseUrl& upstream)
     const std::string_view host = upstream.host;
     if (host == domain) return true;
     // "example.com" covers its subdomains too, as curl and most others have it; addresses have none.
-    return address_of(host).bits == 0 && host.size() > domain.size() && host.ends_with(domain) &&
-           host[host.size() - domain.size() - 1] == '.';
+    return !IpAddress::parse(host).is_set() && host.size() > domain.size() &&
+           host.ends_with(domain) && host[host.size() - domain.size() - 1] == '.';
 }
 
 } // namespace

@@ -25,6 +25,7 @@
 ///   FairQueue         workers, supervisor         workers, admin     see wait_queue.hpp
 ///   UserTable         admin child, worker,        all                see user_table.hpp
 ///                     supervisor
+///   AttemptTable      worker, admin child         all                attempts.mutex     an entry may be forgotten
 ///   PinMoves          worker                      admin              atomics            may count one side only
 ///
 /// A slot is one living process, not one listening socket: while a worker is replaced the old and the
@@ -33,6 +34,7 @@
 
 #include "shared/base/fixed_string.hpp"
 #include "shared/base/units.hpp"
+#include "shared/segment/attempt_table.hpp"
 #include "shared/segment/decision_ring.hpp"
 #include "shared/segment/event_log.hpp"
 #include "shared/segment/owner_wish.hpp"
@@ -381,6 +383,7 @@ struct Segment {
     Guarded<OwnerWish> owner_wish;
     FairQueue fair; ///< requests that wait for an account, and users' recent cost
     UserTable users;
+    Guarded<AttemptTable> attempts; ///< at secrets
     PinMoves pin_moves;
 };
 

@@ -78,6 +78,7 @@ void construct_segment(Segment& segment)
         construct(shard);
     construct(segment.owner_wish);
     construct(segment.fair.queue);
+    construct(segment.attempts);
     for (auto& shard : segment.users.shards)
         construct(shard);
 }
