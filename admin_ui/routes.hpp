@@ -31,6 +31,7 @@ struct Caller {
     std::string user;        ///< id of a pool user; "local" or "owner" else
     std::string address;     ///< of the client; empty = unknown
     bool by_session = false; ///< by the cookie that a browser sends: changes need its CSRF token
+    bool https = false;      ///< as a trusted proxy in front of the pool says
 };
 
 /// The parts of a request that matter here.

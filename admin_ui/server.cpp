@@ -64,6 +64,7 @@ Caller caller_of(const http::request<http::string_body>& message)
     caller.user = std::string(message["X-Codex-Pool-User"]);
     caller.address = std::string(message["X-Codex-Pool-Client"]);
     caller.by_session = message["X-Codex-Pool-Session"] == "1";
+    caller.https = message["X-Codex-Pool-Scheme"] == "https";
     return caller;
 }
 

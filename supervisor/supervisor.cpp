@@ -8,6 +8,7 @@
 #include "supervisor/data_folder.hpp"
 #include "supervisor/listeners.hpp"
 #include "supervisor/pin_keeper.hpp"
+#include "supervisor/signing_key.hpp"
 #include "supervisor/spawn.hpp"
 #include "supervisor/supervisor_loop.hpp"
 #include "supervisor/usage_writer.hpp"
@@ -42,6 +43,11 @@ Result<std::unique_ptr<Foundation>> build(shared::Config& config)
     if (auto folders = create_data_directories(config); !folders) return folders.error();
     auto lock = lock_data_folder(config.db_path.parent_path());
     if (!lock) return lock.error();
+    if (config.shared_mode && config.jwt_secret.empty()) {
+        auto key = signing_key(config.users_path.parent_path());
+        if (!key) return key.error();
+        config.jwt_secret = std::move(*key);
+    }
     auto database = UsageDb::open(config.db_path);
     if (!database) return database.error();
     auto listeners = Listeners::open(config.listen, config.workers);

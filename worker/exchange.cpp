@@ -59,15 +59,10 @@ Task<bool> Exchange::run(std::string_view early)
         waiting_->route = provider_->route(request);
         needed = waiting_->route.access;
     }
-    const AccessDecision caller =
-        authenticate(worker_.access, needed, request, session_.peer_is_loopback());
-    user_ = caller.user;
-    if (caller.refusal == Refusal::unauthorized)
-        co_return co_await refuse_early(PoolError::Kind::unauthorized, caller.reason, early);
-    if (caller.refusal == Refusal::forbidden)
-        co_return co_await refuse_early(PoolError::Kind::forbidden, caller.reason, early);
+    const AccessDecision caller = approach(needed, own.has_value());
+    if (caller.refusal != Refusal::none) co_return co_await turn_away(caller, early);
     if (needed == Access::open) waiting_->body.limit(kOpenBodyBytesMax);
-    if (own) co_return co_await answer_own(*own, early);
+    if (own) co_return co_await answer_own(*own, caller, early);
     if (waiting_->route.target == Route::Target::not_found)
         co_return co_await refuse_early(
             PoolError::Kind::not_found, "there is nothing at this path", early);
@@ -79,6 +74,61 @@ Task<bool> Exchange::run(std::string_view early)
     }
     if (waiting_->route.target == Route::Target::local) co_return co_await answer_locally();
     co_return co_await serve();
+}
+
+AccessDecision Exchange::approach(Access needed, bool own_route)
+{
+    Approach asked;
+    asked.needed = needed;
+    asked.own_route = own_route;
+    asked.peer_is_loopback = session_.peer().is_loopback();
+    asked.client = client_address(session_.peer(), head(), worker_.trusted_proxies);
+    asked.now = started_;
+    const AccessDecision caller = worker_.access.decide(asked, head());
+    user_ = caller.user;
+    pool_user_ = caller.pool_user;
+    user_generation_ = caller.generation;
+    return caller;
+}
+
+Task<bool> Exchange::turn_away(const AccessDecision& caller, std::string_view early)
+{
+    PoolError::Kind kind = PoolError::Kind::unauthorized;
+    switch (caller.refusal) {
+    case Refusal::forbidden:
+        kind = PoolError::Kind::forbidden;
+        break;
+    case Refusal::user_disabled:
+        kind = PoolError::Kind::user_disabled;
+        break;
+    case Refusal::slow_down:
+        kind = PoolError::Kind::user_limit;
+        break;
+    case Refusal::starting:
+        kind = PoolError::Kind::overloaded;
+        break;
+    case Refusal::none:
+    case Refusal::unauthorized:
+        break;
+    }
+    const std::string reason = caller.reason;
+    const shared::UnixMillis retry_at = caller.retry_at;
+    co_return co_await refuse_early(kind, reason, early, retry_at);
+}
+
+shared::LimitHit Exchange::admit()
+{
+    shared::UserAsk ask;
+    ask.provider = static_cast<std::uint8_t>(provider_->id());
+    ask.model = waiting_->facts.model.view();
+    ask.slot = worker_.slot;
+    ask.now = shared::now_unix();
+    ask.week_capacity = pool_user_.is_set() ? worker_.week_capacity(ask.now) : 0;
+    // An upgrade opens a connection: each turn on it is admitted by itself.
+    ask.counts = waiting_->route.generates && !head().upgrades_to_websocket;
+    const shared::LimitHit met = shared::admit_user(worker_.segment, pool_user_, ask);
+    if (met.kind == shared::LimitKind::none && ask.counts) running_->belongs_to(pool_user_);
+    return met;
 }
 
 Task<bool> Exchange::read_body(RequestBody::End taken)
@@ -155,6 +205,11 @@ shared::LocalReply Exchange::error_reply(const PoolError& error) const
     shared::LocalReply reply;
     reply.status = error.status();
     reply.headers.push_back({"Content-Type", "application/json"});
+    if (error.retry_at.is_set()) {
+        const auto wait = std::chrono::ceil<std::chrono::seconds>(error.retry_at.since(error.now));
+        const auto seconds = static_cast<long>(std::max<std::int64_t>(1, wait.count()));
+        reply.headers.push_back({"Retry-After", std::to_string(seconds)});
+    }
     if (error.kind == PoolError::Kind::unauthorized)
         reply.headers.push_back({"WWW-Authenticate", "Basic realm=\"codex-pool\""});
     // The message is ours: it has nothing that would have to be escaped.
@@ -176,7 +231,8 @@ Task<bool> Exchange::refuse(PoolError::Kind kind, std::string message, shared::U
     co_return can_go_on();
 }
 
-Task<bool> Exchange::refuse_early(PoolError::Kind kind, std::string message, std::string_view early)
+Task<bool> Exchange::refuse_early(
+    PoolError::Kind kind, std::string message, std::string_view early, shared::UnixMillis retry_at)
 {
     if (head().body == BodyKind::none ||
         (head().body == BodyKind::length && head().content_length == 0)) {
@@ -185,7 +241,7 @@ Task<bool> Exchange::refuse_early(PoolError::Kind kind, std::string message, std
         keep_ = false;
         session_.must_linger();
     }
-    co_return co_await refuse(kind, std::move(message));
+    co_return co_await refuse(kind, std::move(message), retry_at);
 }
 
 std::string_view Exchange::decoded_body()
@@ -265,26 +321,40 @@ shared::LocalReply Exchange::healthz() const
     return reply;
 }
 
-Task<bool> Exchange::answer_own(const OwnRoute& own, std::string_view early)
+Task<bool>
+Exchange::answer_own(const OwnRoute& own, const AccessDecision& caller, std::string_view early)
 {
+    const AccessDecision who = caller;
     quiet_ = true;
     const RequestBody::End taken = waiting_->body.begin(head(), early);
     if (!waiting_->body.settled() || taken != RequestBody::End::whole) {
         const bool read = co_await read_body(taken);
         if (!read) co_return can_go_on();
     }
-    if (own.target == OwnTarget::admin) co_return co_await relay_to_admin();
+    if (own.target == OwnTarget::admin) co_return co_await relay_to_admin(who);
     shared::LocalReply reply = healthz();
     const bool sent = co_await answer(std::move(reply));
     record(sent ? shared::RequestOutcome::completed : shared::RequestOutcome::client_gone);
     co_return can_go_on();
 }
 
-Task<bool> Exchange::relay_to_admin()
+PageCaller Exchange::page_caller(const AccessDecision& caller) const
 {
+    PageCaller who;
+    who.role = caller.role == Role::owner ? "owner" : caller.role == Role::user ? "user" : "nobody";
+    who.user = caller.user;
+    who.client = client_address(session_.peer(), head(), worker_.trusted_proxies).text();
+    who.by_session = caller.by_session;
+    who.https = came_by_https(session_.peer(), head(), worker_.trusted_proxies);
+    return who;
+}
+
+Task<bool> Exchange::relay_to_admin(const AccessDecision& caller)
+{
+    const PageCaller who = page_caller(caller);
     Waiting& waiting = *waiting_;
     const OutgoingBody body = waiting.body.outgoing();
-    append_admin_head(head(), body, id_, waiting.head);
+    append_admin_head(head(), body, id_, who, waiting.head);
     UpstreamRequest request;
     request.method = head().method;
     request.head = waiting.head;

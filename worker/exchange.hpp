@@ -98,16 +98,27 @@ private:
     // -- exchange.cpp --------------------------------------------------------------------------------
     [[nodiscard]] const shared::http::RequestHead& head() const noexcept { return text_->head; }
 
-    [[nodiscard]] shared::net::Task<bool> answer_own(const OwnRoute& own, std::string_view early);
+    [[nodiscard]] shared::net::Task<bool>
+    answer_own(const OwnRoute& own, const AccessDecision& caller, std::string_view early);
     [[nodiscard]] shared::net::Task<bool> read_body(RequestBody::End taken);
     [[nodiscard]] shared::net::Task<bool> answer_locally();
-    [[nodiscard]] shared::net::Task<bool> relay_to_admin();
+    [[nodiscard]] shared::net::Task<bool> relay_to_admin(const AccessDecision& caller);
+    [[nodiscard]] PageCaller page_caller(const AccessDecision& caller) const;
     void inspect();
+    /// Who is calling, and the answer to those who may not.
+    [[nodiscard]] AccessDecision approach(shared::Access needed, bool own_route);
+    [[nodiscard]] shared::net::Task<bool>
+    turn_away(const AccessDecision& caller, std::string_view early);
+    /// Whether the user's limits let the request in; counts it then.
+    [[nodiscard]] shared::LimitHit admit();
     [[nodiscard]] std::string_view decoded_body();
     [[nodiscard]] shared::net::Task<bool>
     refuse(shared::PoolError::Kind kind, std::string message, shared::UnixMillis retry_at = {});
-    [[nodiscard]] shared::net::Task<bool>
-    refuse_early(shared::PoolError::Kind kind, std::string message, std::string_view early);
+    [[nodiscard]] shared::net::Task<bool> refuse_early(
+        shared::PoolError::Kind kind,
+        std::string message,
+        std::string_view early,
+        shared::UnixMillis retry_at = {});
     [[nodiscard]] shared::LocalReply error_reply(const shared::PoolError& error) const;
     [[nodiscard]] shared::LocalReply healthz() const;
     /// Sends an answer of our own.
@@ -203,6 +214,8 @@ private:
     shared::PinKey pin_key_{};
     RequestId id_{};
     shared::FixedString<40> user_;
+    shared::UserSlot pool_user_;
+    std::uint32_t user_generation_ = 0;
     shared::FixedString<48> path_; ///< beginning of the path, for the log
     std::uint64_t request_bytes_ = 0;
     std::uint64_t response_bytes_ = 0;

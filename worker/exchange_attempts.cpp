@@ -4,6 +4,7 @@
 #include "shared/evidence/learn.hpp"
 #include "shared/selection/claim.hpp"
 #include "worker/exchange.hpp"
+#include "worker/limit_words.hpp"
 #include "worker/session.hpp"
 
 #include <algorithm>
@@ -57,6 +58,8 @@ Task<bool> Exchange::serve()
     else
         co_return co_await refuse(
             PoolError::Kind::overloaded, "this pool runs as many requests as it can");
+    if (const shared::LimitHit met = admit(); met.kind != shared::LimitKind::none)
+        co_return co_await refuse(PoolError::Kind::user_limit, limit_sentence(met), met.until);
     waiting.ask.slot = worker_.slot;
     if (waiting.route.generates) {
         waiting.ask.user = worker_.fair_user(user_.view(), provider_->id());

@@ -300,6 +300,8 @@ Task<> Exchange::tunnel()
     start.legs = waiting_->route.legs;
     start.first = running_->entry();
     if (has_pin_key_) start.pin = pin_key_;
+    start.pool_user = pool_user_;
+    start.generation = user_generation_;
     start.client_bytes = session_.take_leftover();
     start.upstream_bytes = call.early();
     std::string out;

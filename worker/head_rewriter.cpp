@@ -142,6 +142,7 @@ void append_admin_head(
     const shared::http::RequestHead& request,
     const OutgoingBody& body,
     const RequestId& id,
+    const PageCaller& caller,
     std::string& head)
 {
     head.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\n");
@@ -154,6 +155,11 @@ void append_admin_head(
         append_field(head, field.name, field.value);
     }
     append_field(head, "X-Request-Id", view(id));
+    append_field(head, "X-Codex-Pool-Role", caller.role);
+    append_field(head, "X-Codex-Pool-User", caller.user.view());
+    append_field(head, "X-Codex-Pool-Client", caller.client);
+    if (caller.by_session) append_field(head, "X-Codex-Pool-Session", "1");
+    if (caller.https) append_field(head, "X-Codex-Pool-Scheme", "https");
     append_body_fields(body, head);
     head += "\r\n";
 }

@@ -34,11 +34,21 @@ void append_upstream_head(
     HeaderMemo& memo,
     std::string& head);
 
-/// A request to the admin child: as it came, with the caller's credential removed.
+/// What the admin child is told of a request's caller.
+struct PageCaller {
+    std::string_view role; ///< nobody, user or owner
+    shared::FixedString<40> user;
+    std::string client; ///< address
+    bool by_session = false;
+    bool https = false; ///< as a trusted proxy says
+};
+
+/// A request to the admin child: as it came, with the caller's credential replaced by what was found out of it.
 void append_admin_head(
     const shared::http::RequestHead& request,
     const OutgoingBody& body,
     const RequestId& id,
+    const PageCaller& caller,
     std::string& head);
 
 /// What the client must be told besides the upstream's own fields.

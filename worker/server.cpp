@@ -4,6 +4,7 @@
 #include "shared/base/log.hpp"
 #include "shared/segment/worker_slots.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -16,19 +17,23 @@ namespace worker {
 
 namespace {
 
-bool is_loopback(const sockaddr_storage& peer) noexcept
+shared::IpAddress address_of(const sockaddr_storage& peer) noexcept
 {
-    if (peer.ss_family == AF_UNIX) return true;
+    if (peer.ss_family == AF_INET6) {
+        sockaddr_in6 address{};
+        std::memcpy(&address, &peer, sizeof address);
+        std::array<std::uint8_t, 16> bytes{};
+        std::memcpy(bytes.data(), &address.sin6_addr, bytes.size());
+        return shared::IpAddress::from_v6(bytes);
+    }
     if (peer.ss_family == AF_INET) {
         sockaddr_in address{};
         std::memcpy(&address, &peer, sizeof address);
-        return (ntohl(address.sin_addr.s_addr) >> 24U) == 127;
+        std::array<std::uint8_t, 4> bytes{};
+        std::memcpy(bytes.data(), &address.sin_addr, bytes.size());
+        return shared::IpAddress::from_v4(bytes);
     }
-    if (peer.ss_family != AF_INET6) return false;
-    sockaddr_in6 address{};
-    std::memcpy(&address, &peer, sizeof address);
-    return IN6_IS_ADDR_LOOPBACK(&address.sin6_addr) ||
-           (IN6_IS_ADDR_V4MAPPED(&address.sin6_addr) && address.sin6_addr.s6_addr[12] == 127);
+    return shared::IpAddress::from_v4({127, 0, 0, 1}); // a socket of this machine
 }
 
 void set_option(int fd, int level, int name, int value) noexcept
@@ -85,7 +90,7 @@ shared::net::Detached Server::accept_loop()
                 &size,
                 SOCK_NONBLOCK | SOCK_CLOEXEC);
             if (fd >= 0) {
-                Session::start(worker_, sessions_, fd, is_loopback(peer));
+                Session::start(worker_, sessions_, fd, address_of(peer));
                 continue;
             }
             if (errno == EAGAIN || errno == EWOULDBLOCK) break;

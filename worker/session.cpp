@@ -15,15 +15,15 @@ using shared::http::ParseStatus;
 using shared::net::IoResult;
 using shared::net::IoStatus;
 
-void Session::start(WorkerState& worker, SessionList& all, int fd, bool peer_is_loopback)
+void Session::start(WorkerState& worker, SessionList& all, int fd, const shared::IpAddress& peer)
 {
     // Owned by itself: freed in finish(), when the coroutine and the departure handler are both done.
-    auto* session = new Session(worker, all, fd, peer_is_loopback); // NOLINT
+    auto* session = new Session(worker, all, fd, peer); // NOLINT
     session->watch_for_departure();
     session->run();
 }
 
-Session::Session(WorkerState& worker, SessionList& all, int fd, bool peer_is_loopback)
+Session::Session(WorkerState& worker, SessionList& all, int fd, const shared::IpAddress& peer)
     : worker_(worker),
       stream_(worker.loop, fd),
       deadline_(
@@ -34,7 +34,7 @@ Session::Session(WorkerState& worker, SessionList& all, int fd, bool peer_is_loo
               session.stream_.abort();
           },
           this),
-      loopback_(peer_is_loopback)
+      peer_(peer)
 {
     all.push_back(*this);
     worker_.row().open_connections.fetch_add(1, std::memory_order_relaxed);

@@ -5,6 +5,7 @@
 /// tells whoever works for it; a client that has only finished sending still gets its answer.
 #pragma once
 
+#include "shared/base/ip_address.hpp"
 #include "shared/net/deadlines.hpp"
 #include "shared/net/stream.hpp"
 #include "shared/net/task.hpp"
@@ -38,7 +39,7 @@ public:
     static constexpr int kClientStallSeconds = 600;
 
     /// Takes the accepted socket and runs until the connection ends; deletes itself.
-    static void start(WorkerState& worker, SessionList& all, int fd, bool peer_is_loopback);
+    static void start(WorkerState& worker, SessionList& all, int fd, const shared::IpAddress& peer);
 
     Session(const Session&) = delete;
     Session(Session&&) = delete;
@@ -50,7 +51,7 @@ public:
 
     [[nodiscard]] shared::net::Stream& stream() noexcept { return stream_; }
 
-    [[nodiscard]] bool peer_is_loopback() const noexcept { return loopback_; }
+    [[nodiscard]] const shared::IpAddress& peer() const noexcept { return peer_; }
 
     /// The connection was reset, the peer vanished, or we gave up on it: nothing more can be sent.
     [[nodiscard]] bool gone() const noexcept { return gone_; }
@@ -92,7 +93,7 @@ public:
 private:
     enum class HeadEnd : std::uint8_t { complete, closed, refused };
 
-    Session(WorkerState& worker, SessionList& all, int fd, bool peer_is_loopback);
+    Session(WorkerState& worker, SessionList& all, int fd, const shared::IpAddress& peer);
 
     shared::net::Detached run();
     [[nodiscard]] shared::net::Task<HeadEnd> read_head();
@@ -111,7 +112,7 @@ private:
     std::string_view early_; ///< what came after the head; in the worker's buffer or in carried_
     std::string leftover_;
     std::string carried_;
-    bool loopback_;
+    shared::IpAddress peer_;
     bool new_ = true;  ///< nothing was received yet
     bool idle_ = true; ///< between two requests
     bool gone_ = false;

@@ -3,6 +3,7 @@
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
 #include "shared/http/websocket.hpp"
+#include "worker/limit_words.hpp"
 #include "worker/tunnel_turn.hpp"
 
 #include <algorithm>
@@ -46,8 +47,9 @@ struct Direction {
     std::string message; ///< client's text message, as far as it is kept
     bool text_message = false;
     std::uint64_t message_bytes = 0;
-    std::string out;    ///< what goes on to the other side
-    std::string inject; ///< frames of our own, sent at the next boundary
+    std::string out;       ///< what goes on to the other side
+    std::string inject;    ///< frames of our own, sent at the next boundary
+    bool dropping = false; ///< client's message that its user's limits did not let in
     bool close_seen = false;
 };
 
@@ -76,7 +78,9 @@ private:
     void on_payload(Direction& d, bool from_client, std::string_view raw);
     void on_frame_end(Direction& d, bool from_client);
     void on_upstream_message(Direction& d);
+    void on_client_message(Direction& d);
     void on_source_closed(bool from_client);
+    [[nodiscard]] std::string limit_frame(const shared::LimitHit& met) const;
     void finish(
         RequestOutcome outcome,
         std::uint16_t to_client,
@@ -212,6 +216,19 @@ void Tunnel::on_head(Direction& d, bool from_client)
             return;
         }
     }
+    if (from_client && !head.is_control() && head.opcode != Opcode::continuation) {
+        const shared::LimitHit met = turns_.admit();
+        d.dropping = met.kind != shared::LimitKind::none;
+        if (d.dropping) {
+            down_.inject += limit_frame(met);
+            upstream_.abort(); // wakes the pump that sends it
+        }
+    }
+    if (d.dropping && !head.is_control()) {
+        d.held.clear();
+        d.holding = false;
+        return;
+    }
     const bool whole_small_message = !from_client && head.final && head.opcode == Opcode::text &&
                                      head.payload_bytes <= kHeldFrameBytesMax;
     d.holding = head.is_control() || whole_small_message;
@@ -221,6 +238,7 @@ void Tunnel::on_head(Direction& d, bool from_client)
 void Tunnel::on_payload(Direction& d, bool from_client, std::string_view raw)
 {
     const auto& head = d.tracker.head();
+    if (d.dropping && !head.is_control()) return;
     (d.holding ? d.held : d.out).append(raw);
     if (head.is_control()) {
         FrameTracker::unmask(head, d.tracker.payload_offset(), raw, d.control);
@@ -243,10 +261,11 @@ void Tunnel::on_frame_end(Direction& d, bool from_client)
         if (!answers_us) d.out.append(d.held);
         if (head.opcode == Opcode::close) d.close_seen = true;
         d.control.clear();
+    } else if (d.dropping) {
+        if (head.final) d.dropping = false;
     } else if (head.final && d.text_message) {
         if (from_client) {
-            turns_.client_message(d.message);
-            d.message = {};
+            on_client_message(d);
         } else {
             on_upstream_message(d);
         }
@@ -254,6 +273,27 @@ void Tunnel::on_frame_end(Direction& d, bool from_client)
     if (d.holding && !head.is_control()) d.out.append(d.held);
     d.held.clear();
     d.holding = true;
+}
+
+void Tunnel::on_client_message(Direction& d)
+{
+    const shared::LimitHit met = turns_.client_message(d.message);
+    d.message = {};
+    if (met.kind == shared::LimitKind::none) return;
+    // Only a whole message names its model, and by then it is on its way: the connection ends with it.
+    last_to_client_ = limit_frame(met);
+    finish(RequestOutcome::refused, kClosePolicy, kCloseGoingAway, "model not allowed");
+}
+
+std::string Tunnel::limit_frame(const shared::LimitHit& met) const
+{
+    shared::PoolError error;
+    error.kind = shared::PoolError::Kind::user_limit;
+    error.message = limit_sentence(met);
+    error.retry_at = met.until;
+    error.now = shared::now_unix();
+    const std::string text = start_.provider->error_message(error);
+    return shared::http::encode_frame(Opcode::text, text);
 }
 
 void Tunnel::on_upstream_message(Direction& d)
@@ -336,6 +376,11 @@ void Tunnel::on_beat() noexcept
     if (over_) return;
     if (state_.draining && !turns_.running()) {
         finish(RequestOutcome::completed, kCloseServiceRestart, kCloseGoingAway, "restarting");
+        return;
+    }
+    if (!turns_.user_may_call()) {
+        const RequestOutcome cut = RequestOutcome::refused;
+        finish(cut, kClosePolicy, kCloseGoingAway, "this pool user may not call any more");
         return;
     }
     const std::int64_t now = shared::now_monotonic_us();

@@ -7,6 +7,7 @@
 #include "shared/selection/select_account.hpp"
 
 #include <array>
+#include <utility>
 
 namespace worker {
 
@@ -26,14 +27,60 @@ TunnelTurns::TunnelTurns(WorkerState& state, const TunnelStart& start)
 TunnelTurns::~TunnelTurns()
 {
     end(RequestOutcome::upstream_cut);
+    give_back();
 }
 
-void TunnelTurns::client_message(std::string_view json)
+shared::UserAsk TunnelTurns::user_ask() const
+{
+    shared::UserAsk ask;
+    ask.provider = static_cast<std::uint8_t>(provider_.id());
+    ask.slot = state_.slot;
+    ask.now = shared::now_unix();
+    return ask;
+}
+
+shared::LimitHit TunnelTurns::admit()
+{
+    if (!start_.pool_user.is_set() || admitted_) return {};
+    shared::UserAsk ask = user_ask();
+    ask.week_capacity = state_.week_capacity(ask.now);
+    const shared::LimitHit met = shared::admit_user(state_.segment, start_.pool_user, ask);
+    admitted_ = met.kind == shared::LimitKind::none;
+    return met;
+}
+
+void TunnelTurns::give_back() noexcept
+{
+    if (std::exchange(admitted_, false))
+        shared::leave_user(state_.segment, start_.pool_user, state_.slot);
+}
+
+bool TunnelTurns::user_may_call() const
+{
+    if (!start_.pool_user.is_set()) return true;
+    return shared::user_standing(
+               state_.segment, start_.pool_user, start_.generation, shared::now_unix()) ==
+           shared::UserStanding::active;
+}
+
+shared::LimitHit TunnelTurns::client_message(std::string_view json)
 {
     const shared::RequestFacts facts = provider_.inspect_message(json);
-    if (!facts.stream) return;
+    if (!facts.stream) {
+        give_back();
+        return {};
+    }
     end(RequestOutcome::completed); // the client goes on without having waited for a terminal event
+    shared::UserAsk ask = user_ask();
+    ask.model = facts.model.view();
+    ask.counts = false;
+    const shared::LimitHit met = shared::admit_user(state_.segment, start_.pool_user, ask);
+    if (met.kind == shared::LimitKind::model) {
+        give_back();
+        return met;
+    }
     begin(facts);
+    return {};
 }
 
 void TunnelTurns::begin(const shared::RequestFacts& facts)
@@ -56,6 +103,8 @@ void TunnelTurns::begin(const shared::RequestFacts& facts)
     auto row = shared::RunningRequest::begin(state_.segment, state_.slot, entry);
     if (row) row_.emplace(std::move(*row)); // else: too many run; this one is relayed uncounted
     if (row_) row_->assign(start_.first.account);
+    if (row_ && std::exchange(admitted_, false)) row_->belongs_to(start_.pool_user);
+    give_back();
     begin_decision(entry);
     state_.row().counters.requests.fetch_add(1, std::memory_order_relaxed);
 }

@@ -28,8 +28,15 @@ public:
     TunnelTurns(const TunnelTurns&) = delete;
     TunnelTurns& operator=(const TunnelTurns&) = delete;
 
-    /// A client's text message, or its first part if it was too long to keep.
-    void client_message(std::string_view json);
+    /// A client's message begins: whether its user's limits let another turn in.
+    [[nodiscard]] shared::LimitHit admit();
+
+    /// A client's text message, or its first part if it was too long to keep. It is on its way already: a model that the
+    /// user may not use is only seen now.
+    [[nodiscard]] shared::LimitHit client_message(std::string_view json);
+
+    /// Whether the user may still call.
+    [[nodiscard]] bool user_may_call() const;
 
     void upstream_payload(std::string_view bytes);
     /// The upstream's text message is over.
@@ -45,6 +52,8 @@ public:
 
 private:
     void begin(const shared::RequestFacts& facts);
+    void give_back() noexcept;
+    [[nodiscard]] shared::UserAsk user_ask() const;
     void finish(shared::RequestOutcome outcome, std::uint16_t status);
     void begin_decision(const shared::UsageEntry& entry);
     void note_usage();
@@ -60,6 +69,7 @@ private:
     std::optional<shared::RunningRequest> row_;
     DecisionLog decision_;
     std::optional<shared::PinKey> pin_;
+    bool admitted_ = false; ///< counted for the user, but not yet a row's
     std::int64_t begun_us_ = 0;
     shared::UnixMillis retry_at_;
 };

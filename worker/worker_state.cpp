@@ -1,12 +1,26 @@
 #include "worker/worker_state.hpp"
 
 #include "shared/base/clock.hpp"
+#include "shared/segment/forecast.hpp"
 #include "worker/pool_summary.hpp"
 
 #include <algorithm>
 #include <functional>
 
 namespace worker {
+namespace {
+
+AccessPolicy access_policy(const shared::Config& config)
+{
+    AccessPolicy policy;
+    policy.shared_mode = config.shared_mode;
+    policy.admin_password = config.admin_password;
+    policy.admin_token = config.admin_token;
+    policy.user_key = config.jwt_secret;
+    return policy;
+}
+
+} // namespace
 
 WorkerState::WorkerState(
     shared::net::Loop& event_loop,
@@ -22,7 +36,8 @@ WorkerState::WorkerState(
       registry(providers),
       segment(shared_segment),
       slot(worker_slot),
-      access{configuration.shared_mode, configuration.admin_password, configuration.admin_token},
+      access(access_policy(configuration), shared_segment),
+      trusted_proxies(networks_of(configuration.trusted_proxies)),
       deadlines(tick),
       connector(event_loop, tls, proxy),
       accounts(shared_segment, providers),
@@ -45,6 +60,15 @@ const shared::PoolSummary& WorkerState::summary(shared::ProviderId provider, sha
         cached.made_at = now;
     }
     return cached.summary;
+}
+
+std::uint64_t WorkerState::week_capacity(shared::UnixMillis now)
+{
+    if (!week_capacity_at_.is_set() || now.since(week_capacity_at_) >= std::chrono::seconds(1)) {
+        week_capacity_ = shared::week_capacity(segment);
+        week_capacity_at_ = now;
+    }
+    return week_capacity_;
 }
 
 std::uint16_t WorkerState::fair_user(std::string_view name, shared::ProviderId provider)

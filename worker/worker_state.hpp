@@ -11,6 +11,7 @@
 #include "shared/selection/select_account.hpp"
 #include "worker/account_cache.hpp"
 #include "worker/authenticate.hpp"
+#include "worker/client_address.hpp"
 #include "worker/decision_log.hpp"
 #include "worker/header_memo.hpp"
 #include "worker/request_ids.hpp"
@@ -53,7 +54,8 @@ struct WorkerState {
     const shared::ProviderRegistry& registry;
     shared::Segment& segment;
     std::uint16_t slot;
-    AccessPolicy access;
+    Authenticator access;
+    std::vector<shared::IpNetwork> trusted_proxies;
     shared::net::Deadlines deadlines;
     shared::net::Connector connector;
     UpstreamPool pool;
@@ -88,6 +90,9 @@ struct WorkerState {
     [[nodiscard]] const shared::PoolSummary&
     summary(shared::ProviderId provider, shared::UnixMillis now);
 
+    /// Billable tokens that all accounts together can serve in a week, at most a second old; 0 = not learnt.
+    [[nodiscard]] std::uint64_t week_capacity(shared::UnixMillis now);
+
     /// The number under which the queue knows this user (shared/segment/wait_queue.hpp).
     [[nodiscard]] std::uint16_t fair_user(std::string_view name, shared::ProviderId provider);
 
@@ -108,6 +113,8 @@ private:
 
     std::array<FairNumber, 64> fair_numbers_{}; ///< each user's place is where its name hashes to
     std::array<Summary, 8> summaries_{};
+    std::uint64_t week_capacity_ = 0;
+    shared::UnixMillis week_capacity_at_;
     std::vector<std::unique_ptr<RequestText>> spare_texts_;
 };
 

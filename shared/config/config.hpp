@@ -33,6 +33,8 @@ struct Config {
     std::filesystem::path pool_dir;
     std::filesystem::path db_path;
     std::string public_url; ///< without trailing '/', may be empty
+    /// Addresses and networks whose word about the client's address counts; comma-separated.
+    std::string trusted_proxies;
     bool debug = false;
     bool disable_refresh = false;
 

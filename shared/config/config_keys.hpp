@@ -33,6 +33,7 @@ enum class TextRule : std::uint8_t {
     webhook_url,    ///< https, or http to a loopback address; path and query as they are
     webhook_format, ///< json, ntfy, slack, discord, telegram
     proxy_url,      ///< http(s)://[user:password@]host[:port]
+    networks,       ///< comma-separated IP addresses and networks
 };
 
 struct Setting {

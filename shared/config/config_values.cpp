@@ -1,5 +1,6 @@
 #include "shared/config/config_values.hpp"
 
+#include "shared/base/ip_address.hpp"
 #include "shared/base/read_file.hpp"
 #include "shared/http/webhook_url.hpp"
 
@@ -87,6 +88,25 @@ std::optional<Problem> check_webhook_format(std::string_view text)
         "use json, ntfy, slack, discord or telegram"};
 }
 
+std::optional<Problem> check_networks(std::string_view list)
+{
+    while (!list.empty()) {
+        const std::size_t comma = std::min(list.find(','), list.size());
+        std::string_view item = list.substr(0, comma);
+        list.remove_prefix(std::min(comma + 1, list.size()));
+        while (item.starts_with(' '))
+            item.remove_prefix(1);
+        while (item.ends_with(' '))
+            item.remove_suffix(1);
+        if (!IpNetwork::parse(item))
+            return Problem{
+                {},
+                quoted(item) + " is neither an IP address nor a network",
+                "write 192.0.2.1, 10.0.0.0/8 or fd00::/8, with commas between them"};
+    }
+    return std::nullopt;
+}
+
 std::optional<Problem> check_text(const Setting& setting, std::string_view text)
 {
     if (text.size() > kTextBytesMax)
@@ -102,6 +122,7 @@ std::optional<Problem> check_text(const Setting& setting, std::string_view text)
         const auto url = http::parse_webhook_url(text);
         return url ? std::nullopt : std::optional(url.error());
     }
+    if (setting.rule == TextRule::networks) return check_networks(text);
     return check_url(text, setting.rule == TextRule::proxy_url);
 }
 

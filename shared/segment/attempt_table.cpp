@@ -120,16 +120,13 @@ void note_attempt(
     });
 }
 
-std::string_view client_key(std::string_view address) noexcept
+std::string client_key(const IpAddress& address)
 {
-    if (address.find(':') == std::string_view::npos) return address;
-    std::size_t groups = 0;
-    for (std::size_t i = 0; i < address.size(); ++i) {
-        if (address[i] != ':') continue;
-        const bool elided = i + 1 < address.size() && address[i + 1] == ':';
-        if (++groups == 4 || elided) return address.substr(0, i);
-    }
-    return address;
+    constexpr std::ptrdiff_t kNetworkBytes = 8;
+    IpAddress network = address;
+    if (network.bits == 128)
+        std::fill(network.bytes.begin() + kNetworkBytes, network.bytes.end(), std::uint8_t{0});
+    return network.text();
 }
 
 } // namespace shared

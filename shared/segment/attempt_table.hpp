@@ -11,6 +11,7 @@
 ///   is not held up by others.
 #pragma once
 
+#include "shared/base/ip_address.hpp"
 #include "shared/base/units.hpp"
 #include "shared/segment/robust_mutex.hpp"
 
@@ -18,6 +19,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace shared {
@@ -66,7 +68,7 @@ void note_attempt(
     Segment& segment, AttemptTarget target, std::string_view client, bool right, UnixMillis now);
 
 /// Whom wrong tries of this address are held against: an IPv4 address, or the /64 network of an IPv6 one, of which
-/// everybody has as many as they like.
-[[nodiscard]] std::string_view client_key(std::string_view address) noexcept;
+/// everybody has as many addresses as they like.
+[[nodiscard]] std::string client_key(const IpAddress& address);
 
 } // namespace shared

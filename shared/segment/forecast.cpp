@@ -3,6 +3,7 @@
 #include "shared/segment/account_table.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 
@@ -106,6 +107,33 @@ double pace_now(const WindowLearning& learning, UnixMillis now) noexcept
     // Since the anchor less than a sample was used up: so much at most is used in an hour.
     if (silent <= 0) return learning.percent_per_hour;
     return std::min(learning.percent_per_hour, kSampleBasisPoints / 100.0 / silent);
+}
+
+std::uint64_t week_capacity(Segment& segment)
+{
+    struct Sum {
+        double tokens = 0;
+        std::uint32_t known = 0;
+        std::uint32_t all = 0;
+    };
+
+    std::array<Sum, 16> providers{};
+    const std::uint32_t slots = segment.account_slots.load(std::memory_order_acquire);
+    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(slots, kMaxAccounts); ++i) {
+        segment.accounts[i].with_lock([&](const AccountRecord& account) {
+            const AccountState state = account.routing.state;
+            if (state != AccountState::ready && state != AccountState::failing) return;
+            Sum& sum = providers[account.routing.provider % providers.size()];
+            ++sum.all;
+            if (account.long_learning.tokens_per_percent <= 0) return;
+            ++sum.known;
+            sum.tokens += account.long_learning.tokens_per_percent * 100.0;
+        });
+    }
+    double tokens = 0;
+    for (const Sum& sum : providers)
+        if (sum.known > 0) tokens += sum.tokens / sum.known * sum.all;
+    return static_cast<std::uint64_t>(tokens);
 }
 
 Forecast

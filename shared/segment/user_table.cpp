@@ -264,6 +264,7 @@ LimitHit admit_user(Segment& segment, UserSlot slot, const UserAsk& ask)
             if (running >= limits.concurrency)
                 return hit(LimitKind::concurrency, limits.concurrency, running, {});
         }
+        if (!ask.counts) return LimitHit{};
         std::uint16_t& second =
             usage.requests[static_cast<std::size_t>(usage.second % kMinuteSeconds)];
         if (second < UINT16_MAX) ++second;

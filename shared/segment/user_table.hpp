@@ -185,6 +185,7 @@ struct UserAsk {
     /// Billable tokens that the pool can serve in a week; 0 = not learnt: share_percent does not hold then.
     std::uint64_t week_capacity = 0;
     UnixMillis now;
+    bool counts = true; ///< false: only whether it would be let in
 };
 
 /// Checks the limits and, where none is met, counts the request: in this minute, and in the worker's row until

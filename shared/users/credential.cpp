@@ -151,6 +151,15 @@ std::string CredentialKey::derive(std::string_view name) const
     return to_hex(signature(std::string("derived\n").append(name)));
 }
 
+std::uint32_t CredentialKey::owner_generation(const Secret& admin_password) const
+{
+    const std::string digest = signature(std::string("owner\n").append(admin_password.reveal()));
+    std::uint32_t generation = 0;
+    for (const char c : digest.substr(0, sizeof generation))
+        generation = (generation << 8U) | static_cast<unsigned char>(c);
+    return generation;
+}
+
 std::string CredentialKey::signature(std::string_view text) const
 {
     const Sha256Digest digest = hmac_sha256(secret_.reveal(), text);

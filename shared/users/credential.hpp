@@ -46,6 +46,9 @@ struct UserCredential {
 inline constexpr std::string_view kRefreshPrefix = "poolrt_";
 inline constexpr std::string_view kSessionPrefix = "poolsession_";
 inline constexpr std::string_view kAccessPrefixEnd = "pool-";
+/// The cookie that carries a session, and the user id of the owner's.
+inline constexpr std::string_view kSessionCookie = "codex_pool_session";
+inline constexpr std::string_view kOwnerUser = "owner";
 /// A session ends so long after it was issued.
 inline constexpr std::chrono::hours kSessionLasts{24 * 30};
 
@@ -73,6 +76,9 @@ public:
 
     /// Equal for equal names and keys, and tells nothing of the key: lower-case hexadecimal, 64 characters.
     [[nodiscard]] std::string derive(std::string_view name) const;
+
+    /// The generation of the owner's sessions: another password ends them.
+    [[nodiscard]] std::uint32_t owner_generation(const Secret& admin_password) const;
 
 private:
     [[nodiscard]] std::string signature(std::string_view text) const;

@@ -120,11 +120,11 @@ TEST_F(AttemptTableTest, AClockSetBackLengthensNothing)
 
 TEST(ClientKey, IsAnAddressOrANetwork)
 {
-    EXPECT_EQ(client_key("192.0.2.1"), "192.0.2.1");
-    EXPECT_EQ(client_key("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2");
-    EXPECT_EQ(client_key("2001:db8::5"), "2001:db8");
-    EXPECT_EQ(client_key("::1"), "");
-    EXPECT_EQ(client_key(""), "");
+    const auto key = [](const char* text) { return client_key(IpAddress::parse(text)); };
+    EXPECT_EQ(key("192.0.2.1"), "192.0.2.1");
+    EXPECT_EQ(key("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    EXPECT_EQ(key("2001:db8:1:2::9"), "2001:db8:1:2::");
+    EXPECT_EQ(key(""), "");
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 /// Learning and forecasts with made-up traffic: the vendor tells whole percents, the pool counts tokens.
 #include "shared/segment/account_table.hpp"
 #include "shared/segment/forecast.hpp"
+#include "shared/segment/segment.hpp"
 
 #include <gtest/gtest.h>
 
@@ -166,6 +167,30 @@ TEST(Forecast, ACounterThatBeganAnewIsNoNegativeSample)
     traffic.see(20);
     EXPECT_EQ(traffic.learning.samples, 0U);
     EXPECT_EQ(traffic.learning.anchor_tokens, 5U);
+}
+
+TEST(WeekCapacity, IsWhatTheAccountsHaveTaught)
+{
+    SegmentMapping mapping = *SegmentMapping::create(UnixMillis{1'800'000'000'000});
+    Segment& segment = *mapping;
+    EXPECT_EQ(week_capacity(segment), 0U);
+    segment.account_slots.store(4);
+    const auto set = [&](std::size_t slot, std::uint8_t provider, double tokens_per_percent) {
+        segment.accounts[slot].with_lock([&](AccountRecord& account) {
+            account.routing.state = AccountState::ready;
+            account.routing.provider = provider;
+            account.long_learning.tokens_per_percent = tokens_per_percent;
+        });
+    };
+    set(0, 1, 1000);
+    set(1, 1, 0); // as the other one of its provider
+    set(2, 2, 0); // nothing is known of the whole provider
+    EXPECT_EQ(week_capacity(segment), 200'000U);
+    set(3, 2, 10);
+    EXPECT_EQ(week_capacity(segment), 202'000U);
+    segment.accounts[0].with_lock(
+        [](AccountRecord& account) { account.routing.state = AccountState::disabled; });
+    EXPECT_EQ(week_capacity(segment), 2'000U);
 }
 
 } // namespace

@@ -138,6 +138,20 @@ TEST_F(UserTableTest, ARefusedRequestIsNotCounted)
     EXPECT_EQ(user_in_flight(segment_, user), 2U);
 }
 
+TEST_F(UserTableTest, AskingWhetherCountsNothing)
+{
+    UserLimits limits;
+    limits.requests_per_minute = 1;
+    const UserSlot user = publish("a1", limits);
+    UserAsk whether = ask();
+    whether.counts = false;
+    for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(admit_user(segment_, user, whether).kind, LimitKind::none);
+    EXPECT_EQ(admit(user), LimitKind::none);
+    EXPECT_EQ(admit_user(segment_, user, whether).kind, LimitKind::requests_per_minute);
+    EXPECT_EQ(user_in_flight(segment_, user), 1U);
+}
+
 TEST_F(UserTableTest, ConcurrencyIsOverAllWorkers)
 {
     UserLimits limits;

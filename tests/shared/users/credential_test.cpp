@@ -127,6 +127,13 @@ TEST(Credential, DerivedNamesAreStableAndApart)
     EXPECT_EQ(key().derive("x").size(), 64U);
 }
 
+TEST(Credential, AnotherPasswordEndsTheOwnersSessions)
+{
+    const Secret password("one");
+    EXPECT_EQ(key().owner_generation(password), key().owner_generation(password));
+    EXPECT_NE(key().owner_generation(password), key().owner_generation(Secret("two")));
+}
+
 TEST(CredentialMemo, AnswersAsTheKeyDoes)
 {
     const CredentialKey signer = key();
