@@ -25,7 +25,6 @@ using shared::net::Task;
 /// A frame up to this size may be held until it is whole, so that an error can be replaced; errors are small.
 constexpr std::uint64_t kHeldFrameBytesMax = 64 * 1024;
 constexpr std::string_view kPingPayload = "codex-pool";
-constexpr std::chrono::milliseconds kBeat = std::chrono::seconds(1);
 
 // RFC 6455, 7.4.1
 constexpr std::uint16_t kCloseNormal = 1000;
@@ -108,7 +107,7 @@ private:
 
 Task<> Tunnel::run()
 {
-    beat_.set(kBeat);
+    beat_.set_next_tick(); // once a second
     Task<> up = pump(client_, upstream_, up_, true, start_.client_bytes);
     Task<> down = pump(upstream_, client_, down_, false, start_.upstream_bytes);
     co_await up;
@@ -216,7 +215,7 @@ void Tunnel::on_head(Direction& d, bool from_client)
             return;
         }
     }
-    if (from_client && !head.is_control() && head.opcode != Opcode::continuation) {
+    if (from_client && head.opcode == Opcode::text) {
         const shared::LimitHit met = turns_.admit();
         d.dropping = met.kind != shared::LimitKind::none;
         if (d.dropping) {
@@ -372,7 +371,7 @@ void Tunnel::say_goodbye()
 
 void Tunnel::on_beat() noexcept
 {
-    beat_.set(kBeat);
+    beat_.set_next_tick(); // once a second
     if (over_) return;
     if (state_.draining && !turns_.running()) {
         finish(RequestOutcome::completed, kCloseServiceRestart, kCloseGoingAway, "restarting");

@@ -29,6 +29,9 @@ public:
     /// Expires after `time`; zero or less means never.
     void set(std::chrono::milliseconds time) noexcept;
 
+    /// Expires at the next tick.
+    void set_next_tick() noexcept { at_ms_ = 1; }
+
     /// Expires at that point of Deadlines::now_ms(); 0 means never.
     void set_at(std::int64_t at_ms) noexcept { at_ms_ = at_ms; }
 

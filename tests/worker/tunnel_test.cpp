@@ -85,8 +85,20 @@ protected:
         start.first.user = "local";
         start.first.provider = static_cast<std::uint8_t>(provider_id());
         start.first.account = {0};
+        start.pool_user = pool_user_;
+        start.generation = 1;
         run(std::move(start));
         settle();
+    }
+
+    /// From here on it is this user's connection; keys of generation 1.
+    void publish(const UserLimits& limits, std::uint32_t generation = 1)
+    {
+        UserPublication user;
+        user.id = "ab12";
+        user.generation = generation;
+        user.limits = limits;
+        pool_user_ = *publish_user(segment_, user);
     }
 
     net::Detached run(TunnelStart start)
@@ -168,6 +180,7 @@ protected:
     int client_end_ = -1;
     int upstream_end_ = -1;
     bool done_ = false;
+    UserSlot pool_user_;
     std::int64_t now_ms_ = now_monotonic_us() / 1000;
 };
 
@@ -219,6 +232,73 @@ TEST_F(TunnelTest, EveryTurnIsARowWithItsUsage)
     EXPECT_EQ(all[1].outcome, RequestOutcome::completed);
     const auto key = pin_key("local", static_cast<std::uint8_t>(provider_id()), "conv-1");
     EXPECT_EQ(find_pin(segment_, key, now_unix(), std::chrono::hours(1))->value, 0);
+}
+
+TEST_F(TunnelTest, ATurnBeyondItsUsersLimitReachesNoUpstream)
+{
+    UserLimits limits;
+    limits.tokens_per_day = 10;
+    publish(limits);
+    start();
+    send(client_end_, from_client(kCreate));
+    EXPECT_EQ(received(upstream_end_), from_client(kCreate));
+    EXPECT_EQ(user_in_flight(segment_, pool_user_), 1U);
+    send(upstream_end_, from_upstream(kCompleted));
+    EXPECT_EQ(user_in_flight(segment_, pool_user_), 0U);
+    EXPECT_EQ(received(client_end_), from_upstream(kCompleted));
+
+    const std::string second = from_client(kCreate);
+    send(client_end_, second.substr(0, 3));
+    send(client_end_, second.substr(3));
+    EXPECT_EQ(received(upstream_end_), "");
+    const std::string said = received(client_end_);
+    EXPECT_NE(said.find("11 of the 10 tokens per day"), std::string::npos) << said;
+    EXPECT_FALSE(done_) << "the connection stays";
+    EXPECT_EQ(user_in_flight(segment_, pool_user_), 0U);
+
+    limits.tokens_per_day = 1000;
+    publish(limits);
+    send(client_end_, from_client(kCreate));
+    EXPECT_EQ(received(upstream_end_), from_client(kCreate)) << "the owner has lifted the limit";
+}
+
+TEST_F(TunnelTest, AMessageThatStartsNoTurnIsNotCounted)
+{
+    publish({});
+    start();
+    send(client_end_, from_client(R"({"type":"response.cancel"})"));
+    EXPECT_EQ(user_in_flight(segment_, pool_user_), 0U);
+    EXPECT_EQ(received(upstream_end_), from_client(R"({"type":"response.cancel"})"));
+}
+
+TEST_F(TunnelTest, AModelThatTheUserMayNotUseEndsTheConnection)
+{
+    UserLimits limits;
+    limits.models = "gpt-4*";
+    publish(limits);
+    start();
+    send(client_end_, from_client(kCreate));
+    const std::string said = received(client_end_);
+    EXPECT_NE(said.find("does not allow you this model"), std::string::npos) << said;
+    EXPECT_TRUE(done_);
+    EXPECT_EQ(user_in_flight(segment_, pool_user_), 0U);
+}
+
+TEST_F(TunnelTest, ARevokedUserLosesTheConnectionWithinASecond)
+{
+    publish({});
+    start();
+    send(client_end_, from_client(kCreate));
+    static_cast<void>(received(upstream_end_));
+    publish({}, 2);
+    tick(1);
+    const std::string expected = encode_frame(
+        Opcode::close, http::close_payload(1008, "this pool user may not call any more"));
+    EXPECT_EQ(received(client_end_), expected);
+    EXPECT_TRUE(done_);
+    const auto all = rows();
+    ASSERT_EQ(all.size(), 1U);
+    EXPECT_EQ(all[0].outcome, RequestOutcome::refused);
 }
 
 TEST_F(TunnelTest, ATurnWhoseBeginningCouldNotBeReadIsCountedAllTheSame)

@@ -166,6 +166,8 @@ TEST_F(ConfigTest, EveryVariableReachesItsSetting)
             value = "https://hooks.example.com/x?y=1";
         else if (setting.rule == TextRule::webhook_format)
             value = "telegram";
+        else if (setting.rule == TextRule::networks)
+            value = "10.0.0.0/8, ::1";
         else if (setting.rule != TextRule::any)
             value = "http://pool.example.com:80";
         const ConfigLoad plain = load_config(registry_, {}, {}, dir_.path(), 2);
@@ -175,6 +177,14 @@ TEST_F(ConfigTest, EveryVariableReachesItsSetting)
         EXPECT_NE(to_toml(*loaded.config), to_toml(*plain.config));
         EXPECT_THAT(to_toml(*loaded.config), HasSubstr(value));
     }
+}
+
+TEST_F(ConfigTest, TrustedProxiesAreAddressesAndNetworks)
+{
+    environment_ = {{"PROXY_TRUSTED_PROXIES", "127.0.0.1, proxy.example.com"}};
+    EXPECT_THAT(
+        texts(load().problems),
+        ElementsAre(AllOf(HasSubstr("PROXY_TRUSTED_PROXIES"), HasSubstr("proxy.example.com"))));
 }
 
 TEST_F(ConfigTest, PathsAreRelativeToWhereTheyWereSaid)

@@ -53,6 +53,17 @@ TEST(Deadlines, ZeroMeansNever)
     EXPECT_EQ(waiter.expired, 0);
 }
 
+TEST(Deadlines, TheNextTickIsTheNextTick)
+{
+    Deadlines all{milliseconds(1000)};
+    Waiter waiter(all);
+    waiter.deadline.set_next_tick();
+    all.tick(all.now_ms());
+    EXPECT_EQ(waiter.expired, 1);
+    all.tick(all.now_ms() + 1000);
+    EXPECT_EQ(waiter.expired, 1) << "once";
+}
+
 TEST(Deadlines, OneThatExpiresMayEndOthersAndItself)
 {
     Deadlines all{milliseconds(1)};
