@@ -317,6 +317,11 @@ PageResponse Routes::answer_response(
     const bool done = answer.result == shared::ActionResult::done;
     if (question.message.type == shared::MessageType::reload) {
         if (done) return reload_response(request, answer.value);
+        if (answer.result == shared::ActionResult::refused)
+            return error_response(
+                request,
+                409,
+                "Nothing was changed: the log says what is wrong, and so does codex-pool check.");
         return error_response(request, words.status, words.sentence);
     }
     shared::log::info(

@@ -28,6 +28,8 @@ public:
     /// All of one type, in the order of their numbers, no longer open.
     [[nodiscard]] std::vector<shared::Message> take_all(shared::MessageType type);
 
+    [[nodiscard]] bool empty() const noexcept { return open_.empty(); }
+
 private:
     std::map<std::uint64_t, shared::Message> open_;
 };

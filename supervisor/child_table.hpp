@@ -49,6 +49,7 @@ struct Place {
     std::optional<std::int64_t> spawn_at_us; ///< a start is due then
     std::int64_t replaced_at_us = 0;         ///< last replacement for its memory
     bool given_up = false;
+    bool start_when_ended = false; ///< its child was told to stop so that another takes its place
 };
 
 class ChildTable {

@@ -56,6 +56,10 @@ ControlCall control_call(const ControlCommand& command)
         call.target = "/admin/events?format=" + format + (command.follow ? "&follow=1" : "");
         call.body_may_pause = command.follow;
         break;
+    case ControlCommand::Kind::reload:
+        call.method = "POST";
+        call.target = "/admin/reload?format=" + format;
+        break;
     case ControlCommand::Kind::accounts:
         call.target = "/admin/accounts?format=" + format;
         break;

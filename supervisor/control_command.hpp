@@ -12,7 +12,7 @@
 namespace supervisor {
 
 struct ControlCommand {
-    enum class Kind : std::uint8_t { why, events, accounts, account_action };
+    enum class Kind : std::uint8_t { why, events, accounts, account_action, reload };
 
     Kind kind = Kind::why;
     std::string subject; ///< why: a request's id; account_action: an account's id

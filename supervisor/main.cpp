@@ -51,13 +51,18 @@ std::uint32_t cores()
 int run(const Options& options)
 {
     const shared::ProviderRegistry registry;
-    const shared::ConfigLoad load = shared::load_config(
-        registry, options.flags, environment(), std::filesystem::current_path(), cores());
+    const auto load_again =
+        [&registry, flags = options.flags, folder = std::filesystem::current_path()] {
+            return shared::load_config(registry, flags, environment(), folder, cores());
+        };
+    const shared::ConfigLoad load = load_again();
     for (const shared::Problem& problem : load.problems)
         std::fprintf(stderr, "codex-pool: %s\n", problem.text().c_str());
     if (!load.config) return 1;
     shared::log::start("supervisor", load.config->debug);
-    return supervisor::run(*load.config);
+    supervisor::RunSettings settings;
+    settings.load = load_again;
+    return supervisor::run(*load.config, settings);
 }
 
 int check(const Options& options)

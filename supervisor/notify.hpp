@@ -16,6 +16,9 @@ public:
 
     void ready() const { send("READY=1"); }
 
+    /// Children were looked after within this tick: WatchdogSec= may go on waiting.
+    void alive() const { send("WATCHDOG=1"); }
+
     /// `seconds` is how long that may take; systemd waits as long, even if TimeoutStopSec is less.
     void stopping(unsigned long long seconds) const;
 

@@ -73,6 +73,9 @@ void add_control(CLI::App& app, ControlCommand& command)
     events->add_flag("-f,--follow", command.follow, "Go on with what comes");
     events->callback([&command] { command.kind = Kind::events; });
     add_json(events);
+    auto* reload = app.add_subcommand("reload", "Re-read settings and credential files");
+    reload->callback([&command] { command.kind = Kind::reload; });
+    add_json(reload);
     auto* accounts = app.add_subcommand("accounts", "Print the accounts, or do something to one");
     accounts->require_subcommand(0, 1);
     accounts->callback([&command] {
@@ -155,7 +158,8 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     app.set_help_flag("-h,--help", "Show this help");
     app.footer(
         "Settings come from flags, then the environment, then config.toml; see "
-        "etc/config.example.toml.\nSignals to `run`: HUP re-reads the pool folder, TERM "
+        "etc/config.example.toml.\nSignals to `run`: HUP re-reads settings and the pool folder, "
+        "TERM "
         "finishes open "
         "requests and stops.\n`why`, `events` and `accounts` ask the running pool; they exit "
         "with 0 when it is done,\n1 when the pool says no, 3 when no pool answers.");
@@ -187,7 +191,8 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     else if (demo->parsed())
         options.command = Command::demo;
     else if (
-        app.got_subcommand("why") || app.got_subcommand("events") || app.got_subcommand("accounts"))
+        app.got_subcommand("why") || app.got_subcommand("events") || app.got_subcommand("reload") ||
+        app.got_subcommand("accounts"))
         options.command = Command::control;
     else if (simulate->parsed())
         options.command = Command::simulate;

@@ -47,6 +47,9 @@ public:
 
     [[nodiscard]] ChildTable& table() noexcept { return table_; }
 
+    /// What children are given from now on; a descriptor as TreeParts::config_fd.
+    void use_config(int config_fd) noexcept { parts_.config_fd = config_fd; }
+
     /// Starts a child in this place. False if there is no slot or no process to be had; said in the log.
     [[nodiscard]] bool start(std::size_t place, std::int64_t now_us);
 

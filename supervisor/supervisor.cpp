@@ -115,7 +115,7 @@ int run(const shared::Config& given, const RunSettings& settings)
         base.control.fd(),
         *base.writer,
         settings.program};
-    SupervisorLoop supervisor(loop, config, parts, pins, settings.on_ready);
+    SupervisorLoop supervisor(loop, config, parts, pins, settings);
     const int exit_code = supervisor.run();
 
     // In this order: the last usage is in the rings until the writer has ended, and only then nobody else uses `pins`.

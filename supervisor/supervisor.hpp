@@ -14,6 +14,8 @@ namespace supervisor {
 struct RunSettings {
     /// Called once on the loop, when every worker serves; with the port that was bound.
     std::function<void(const shared::ListenAddress&)> on_ready;
+    /// Reads the configuration anew for a reload; empty = a reload looks at the pool folder only.
+    std::function<shared::ConfigLoad()> load;
     /// What the children are; tests put their own roles here.
     std::string program = "/proc/self/exe";
 };

@@ -2,6 +2,8 @@
 
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "supervisor/settings_reload.hpp"
+#include "supervisor/spawn.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -47,12 +49,12 @@ SupervisorLoop::SupervisorLoop(
     const shared::Config& config,
     const TreeParts& parts,
     PinKeeper& pins,
-    std::function<void(const shared::ListenAddress&)> on_ready)
+    const RunSettings& settings)
     : loop_(loop),
       config_(config),
       parts_(parts),
       pins_(pins),
-      on_ready_(std::move(on_ready)),
+      settings_(settings),
       notifier_(environment("NOTIFY_SOCKET")),
       tree_(
           loop,
@@ -129,6 +131,9 @@ void SupervisorLoop::on_ended(const EndedChild& end)
     const std::string how = how_it_ended(end);
     if (child.state == ChildState::draining || child.state == ChildState::stopping) {
         shared::log::info("event=child_ended name=\"{}\" pid={} how=\"{}\"", name, child.pid, how);
+        const bool ending = phase_ == Phase::draining || phase_ == Phase::stopping;
+        if (std::exchange(tree_.table().places()[child.place].start_when_ended, false) && !ending)
+            start(child.place);
         return;
     }
     const std::string action = respawn(end);
@@ -294,6 +299,7 @@ void SupervisorLoop::on_refresher_ready()
             [](const shared::PoolInfo& info) { return std::uint64_t{info.broken_files}; });
         answer_admin(answer, shared::ActionResult::done);
     }
+    if (phase_ == Phase::running) notifier_.ready(); // the end of a reload that replaced it
     if (workers_started_) return;
     // First the pins, on the thread that may wait for the disk, then whoever uses them.
     parts_.writer.post([this] {
@@ -360,18 +366,100 @@ void SupervisorLoop::request_reload(std::string_view who, std::uint64_t request)
 {
     if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
     shared::log::info("event=reload by=\"{}\"", who);
+    if (phase_ == Phase::running) {
+        notifier_.reloading(shared::now_monotonic_us());
+        const Reloaded reloaded = reload_settings();
+        if (reloaded == Reloaded::refused) {
+            if (const auto question = asked_.take(request))
+                answer_admin(*question, shared::ActionResult::refused);
+            return notifier_.ready();
+        }
+        // The new refresher reads the pool folder at its start, which answers whoever asked.
+        if (reloaded == Reloaded::changed) return replace_children();
+    }
     const Child* refresher = tree_.table().current(Role::refresher);
     if (refresher == nullptr) {
         shared::log::warn(
             "event=reload_waits: the refresher is not running; it reads all at its start");
         return;
     }
-    if (phase_ == Phase::running) notifier_.reloading(shared::now_monotonic_us());
     shared::Message message;
     message.type = MessageType::reload;
     message.request = request;
     tree_.send(*refresher, message);
 }
+
+// ---- settings ---------------------------------------------------------------------------------------------
+
+SupervisorLoop::Reloaded SupervisorLoop::reload_settings()
+{
+    if (!settings_.load) return Reloaded::unchanged;
+    const shared::ConfigLoad load = settings_.load();
+    for (const shared::Problem& problem : load.problems)
+        shared::log::error("{}", problem.text());
+    if (!load.config) {
+        shared::log::error("event=reload_refused: nothing was changed");
+        return Reloaded::refused;
+    }
+    SettingsChange change = compare_settings(config_, *load.config);
+    if (!change.need_restart.empty())
+        shared::log::warn(
+            "event=settings_need_restart settings=\"{}\": they stay as they are until then",
+            enumeration(change.need_restart));
+    if (change.changed.empty()) return Reloaded::unchanged;
+    if (!room_for_replacements()) {
+        shared::log::error(
+            "event=reload_refused: nothing was changed, {} workers still drain from reloads before",
+            tree_.table().count(Role::worker));
+        return Reloaded::refused;
+    }
+    auto text = sealed_text(shared::to_toml(change.config));
+    if (!text) {
+        shared::log::error("event=reload_refused {}", text.error().text());
+        return Reloaded::refused;
+    }
+    config_ = std::move(change.config);
+    config_text_ = std::move(*text);
+    tree_.use_config(config_text_.get());
+    for (const std::string& warning : config_.warnings)
+        shared::log::warn("{}", warning);
+    shared::log::info("event=settings_changed settings=\"{}\"", enumeration(change.changed));
+    return Reloaded::changed;
+}
+
+bool SupervisorLoop::room_for_replacements() const
+{
+    const auto& slots = parts_.segment.workers;
+    const auto free = std::count_if(slots.begin(), slots.end(), [](const auto& slot) {
+        return slot.state.load(std::memory_order_relaxed) == shared::SlotState::free;
+    });
+    return static_cast<std::size_t>(free) >= config_.workers;
+}
+
+void SupervisorLoop::replace_children()
+{
+    auto& places = tree_.table().places();
+    for (std::size_t i = 0; i < places.size(); ++i) {
+        Child* child = tree_.table().current(i);
+        if (child == nullptr || child->state != ChildState::ready) continue;
+        if (places[i].role == Role::worker)
+            (void)tree_.start(
+                i, shared::now_monotonic_us()); // its predecessor drains when it is ready
+        else if (places[i].role == Role::refresher)
+            replace(*child);
+        else
+            admin_to_be_replaced_ = true;
+    }
+}
+
+void SupervisorLoop::replace(Child& child)
+{
+    child.state = ChildState::stopping;
+    tree_.table().places()[child.place].start_when_ended = true;
+    tree_.send(child, MessageType::stop);
+}
+
+// ---- readiness --------------------------------------------------------------------------------------------
 
 void SupervisorLoop::announce_ready()
 {
@@ -383,7 +471,7 @@ void SupervisorLoop::announce_ready()
     shared::log::info(
         "ready: {} workers, {} accounts", tree_.table().count(Role::worker), accounts);
     notifier_.ready();
-    if (on_ready_) on_ready_(parts_.listeners.address());
+    if (settings_.on_ready) settings_.on_ready(parts_.listeners.address());
 }
 
 } // namespace supervisor

@@ -5,8 +5,10 @@
 #include "shared/config/config.hpp"
 #include "supervisor/asked_questions.hpp"
 #include "supervisor/notify.hpp"
+#include "supervisor/owned_fd.hpp"
 #include "supervisor/pin_keeper.hpp"
 #include "supervisor/process_tree.hpp"
+#include "supervisor/supervisor.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -28,7 +30,7 @@ public:
         const shared::Config& config,
         const TreeParts& parts,
         PinKeeper& pins,
-        std::function<void(const shared::ListenAddress&)> on_ready);
+        const RunSettings& settings);
 
     /// Starts the tree and runs until it has ended; returns the exit code.
     [[nodiscard]] int run();
@@ -68,6 +70,14 @@ private:
     void request_reload(std::string_view who, std::uint64_t request);
     void announce_ready();
 
+    // Settings.
+    /// What became of the configuration at a reload.
+    enum class Reloaded : std::uint8_t { unchanged, changed, refused };
+    [[nodiscard]] Reloaded reload_settings();
+    [[nodiscard]] bool room_for_replacements() const;
+    void replace_children();
+    void replace(Child& child);
+
     // Time.
     void wait_for_tick();
     void on_tick();
@@ -85,10 +95,11 @@ private:
     void grace_over();
 
     boost::asio::io_context& loop_;
-    const shared::Config& config_;
+    shared::Config config_;
+    OwnedFd config_text_; ///< of config_ after a reload changed it
     TreeParts parts_;
     PinKeeper& pins_;
-    std::function<void(const shared::ListenAddress&)> on_ready_;
+    RunSettings settings_;
     Notifier notifier_;
     ProcessTree tree_;
     boost::asio::signal_set signals_;
@@ -102,6 +113,7 @@ private:
     bool any_ready_ = false; ///< some child has ever been READY
     AskedQuestions asked_;   ///< of the refresher, by the admin child
     bool hurried_ = false;
+    bool admin_to_be_replaced_ = false; ///< once it has answered whoever asked it for the reload
     std::uint64_t ticks_ = 0;
     std::int64_t last_tick_us_ = 0;
     std::int64_t check_hangs_from_us_ = 0;

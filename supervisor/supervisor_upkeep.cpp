@@ -50,6 +50,16 @@ void SupervisorLoop::on_tick()
     ++ticks_;
     if (now_us >= check_hangs_from_us_) kill_hung_workers(now_us);
     if (phase_ != Phase::running) return;
+    notifier_.alive();
+    if (admin_to_be_replaced_) {
+        // A tick after the reload: by then it has answered.
+        Child* admin = tree_.table().current(Role::admin);
+        const bool answered = asked_.empty();
+        if (admin != nullptr && admin->state == ChildState::ready && answered) {
+            admin_to_be_replaced_ = false;
+            replace(*admin);
+        }
+    }
     if (ticks_ % kMemoryEveryTicks == 0) replace_large_workers(now_us);
     if (ticks_ % kPinsEveryTicks == 0) save_pins();
 }
