@@ -75,7 +75,35 @@ CREATE TABLE usage_hourly (
 constexpr Migration kVersion2 =
     "ALTER TABLE requests ADD COLUMN conversation INTEGER NOT NULL DEFAULT 0;";
 
-constexpr std::array kMigrations{kVersion1, kVersion2};
+// Pages show months at once: days are summed once, not whenever somebody looks. The clock of a request gets its two
+// missing parts.
+constexpr Migration kVersion3 = R"sql(
+CREATE TABLE usage_daily (
+    day                   INTEGER NOT NULL,
+    user                  TEXT    NOT NULL,
+    account               TEXT    NOT NULL,
+    model                 TEXT    NOT NULL,
+    requests              INTEGER NOT NULL,
+    failed_requests       INTEGER NOT NULL,
+    input_tokens          INTEGER NOT NULL,
+    cached_input_tokens   INTEGER NOT NULL,
+    cache_creation_tokens INTEGER NOT NULL,
+    output_tokens         INTEGER NOT NULL,
+    reasoning_tokens      INTEGER NOT NULL,
+    duration_ms           INTEGER NOT NULL,
+    last_used             INTEGER NOT NULL,
+    PRIMARY KEY (day, user, account, model)
+) WITHOUT ROWID;
+INSERT INTO usage_daily
+    SELECT hour / 86400000 * 86400000, user, account, model, sum(requests), sum(failed_requests),
+           sum(input_tokens), sum(cached_input_tokens), sum(cache_creation_tokens),
+           sum(output_tokens), sum(reasoning_tokens), sum(duration_ms), max(last_used)
+    FROM usage_hourly GROUP BY 1, 2, 3, 4;
+ALTER TABLE requests ADD COLUMN queued_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE requests ADD COLUMN connect_ms INTEGER NOT NULL DEFAULT 0;
+)sql";
+
+constexpr std::array kMigrations{kVersion1, kVersion2, kVersion3};
 
 constexpr const char* kInsertRequest =
     "INSERT INTO requests(request_id, started_at, finished_at, user, provider, account, model, "
@@ -83,21 +111,26 @@ constexpr const char* kInsertRequest =
     " status, attempts, outcome, websocket, input_tokens, cached_input_tokens, "
     "cache_creation_tokens,"
     " output_tokens, reasoning_tokens, duration_ms, first_byte_ms, own_us, request_bytes,"
-    " response_bytes, upstream_request_id, conversation)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
+    " response_bytes, upstream_request_id, conversation, queued_ms, connect_ms)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
-constexpr const char* kAddHourly =
-    "INSERT INTO usage_hourly VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
-    " ON CONFLICT(hour, user, account, model) DO UPDATE SET"
-    " requests = requests + excluded.requests,"
-    " failed_requests = failed_requests + excluded.failed_requests,"
-    " input_tokens = input_tokens + excluded.input_tokens,"
-    " cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,"
-    " cache_creation_tokens = cache_creation_tokens + excluded.cache_creation_tokens,"
-    " output_tokens = output_tokens + excluded.output_tokens,"
-    " reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,"
-    " duration_ms = duration_ms + excluded.duration_ms,"
-    " last_used = max(last_used, excluded.last_used)";
+#define ADD_SUMS(table, time)                                                                      \
+    "INSERT INTO " table " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"                                     \
+    " ON CONFLICT(" time ", user, account, model) DO UPDATE SET"                                   \
+    " requests = requests + excluded.requests,"                                                    \
+    " failed_requests = failed_requests + excluded.failed_requests,"                               \
+    " input_tokens = input_tokens + excluded.input_tokens,"                                        \
+    " cached_input_tokens = cached_input_tokens + excluded.cached_input_tokens,"                   \
+    " cache_creation_tokens = cache_creation_tokens + excluded.cache_creation_tokens,"             \
+    " output_tokens = output_tokens + excluded.output_tokens,"                                     \
+    " reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,"                            \
+    " duration_ms = duration_ms + excluded.duration_ms,"                                           \
+    " last_used = max(last_used, excluded.last_used)"
+constexpr const char* kAddHourly = ADD_SUMS("usage_hourly", "hour");
+constexpr const char* kAddDaily = ADD_SUMS("usage_daily", "day");
+#undef ADD_SUMS
+
+constexpr std::int64_t kDayMillis = 24LL * 3600 * 1000;
 
 // Rows are inserted as requests finish, so the oldest have the lowest ids: an index on the time would cost every
 // insert a quarter more.
@@ -108,7 +141,7 @@ constexpr const char* kTotals =
     "SELECT account, sum(requests), sum(failed_requests), sum(input_tokens), "
     "sum(cached_input_tokens),"
     " sum(cache_creation_tokens), sum(output_tokens), sum(reasoning_tokens), max(last_used)"
-    " FROM usage_hourly WHERE account <> '' GROUP BY account";
+    " FROM usage_daily WHERE account <> '' GROUP BY account";
 
 struct CloseDatabase {
     void operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
@@ -208,6 +241,18 @@ std::string_view request_id_text(const std::array<char, 16>& id, std::string& bu
     return buffer;
 }
 
+/// The same sums per day; a key's hour is then the day's first.
+UsageSumsByKey by_day(const UsageSumsByKey& hourly)
+{
+    UsageSumsByKey daily;
+    for (const auto& [key, sums] : hourly) {
+        UsageKey day = key;
+        day.hour_ms = key.hour_ms / kDayMillis * kDayMillis;
+        daily[std::move(day)].add(sums);
+    }
+    return daily;
+}
+
 } // namespace
 
 std::span<const Migration> usage_migrations() noexcept
@@ -220,6 +265,7 @@ struct UsageDb::Connection {
     std::unique_ptr<sqlite3, CloseDatabase> db;
     std::unique_ptr<Statement> insert_request;
     std::unique_ptr<Statement> add_hourly;
+    std::unique_ptr<Statement> add_daily;
     std::unique_ptr<Statement> remove;
 
     [[nodiscard]] bool run(const char* sql) const noexcept
@@ -242,7 +288,7 @@ struct UsageDb::Connection {
         std::size_t rows,
         const AccountNames& account_names,
         UsageSumsByKey& hourly) const;
-    [[nodiscard]] bool add_sums(const UsageSumsByKey& hourly) const;
+    [[nodiscard]] static bool add_sums(Statement& add, const UsageSumsByKey& sums);
 };
 
 Problem UsageDb::Connection::problem(const char* doing) const
@@ -374,9 +420,10 @@ UsageDb::open(const std::filesystem::path& path, std::span<const Migration> migr
     sqlite3* db = connection->db.get();
     connection->insert_request = std::make_unique<Statement>(db, kInsertRequest);
     connection->add_hourly = std::make_unique<Statement>(db, kAddHourly);
+    connection->add_daily = std::make_unique<Statement>(db, kAddDaily);
     connection->remove = std::make_unique<Statement>(db, kDeleteBefore);
     if (!connection->insert_request->valid() || !connection->add_hourly->valid() ||
-        !connection->remove->valid()) {
+        !connection->add_daily->valid() || !connection->remove->valid()) {
         return connection->problem("the usage database lacks tables of its version");
     }
     return UsageDb(std::move(connection));
@@ -407,22 +454,23 @@ bool UsageDb::Connection::insert_rows(
                         << row.input << row.cached_input << row.cache_creation << row.output
                         << row.reasoning << row.duration_ms << row.first_byte_ms << row.own_us
                         << row.request_bytes << row.response_bytes << row.upstream_request_id.view()
-                        << static_cast<std::int64_t>(row.conversation);
+                        << static_cast<std::int64_t>(row.conversation) << row.queued_ms
+                        << row.connect_ms;
         if (!insert_request->run()) return false;
         add_usage(hourly, row, account);
     }
     return true;
 }
 
-bool UsageDb::Connection::add_sums(const UsageSumsByKey& hourly) const
+bool UsageDb::Connection::add_sums(Statement& add, const UsageSumsByKey& sums_by_key)
 {
-    return std::all_of(hourly.begin(), hourly.end(), [&](const auto& item) {
+    return std::all_of(sums_by_key.begin(), sums_by_key.end(), [&](const auto& item) {
         const auto& [key, sums] = item;
-        *add_hourly << key.hour_ms << std::string_view(key.user) << std::string_view(key.account)
-                    << std::string_view(key.model) << sums.requests << sums.failed_requests
-                    << sums.input << sums.cached_input << sums.cache_creation << sums.output
-                    << sums.reasoning << sums.duration_ms << sums.last_used_ms;
-        return add_hourly->run();
+        add << key.hour_ms << std::string_view(key.user) << std::string_view(key.account)
+            << std::string_view(key.model) << sums.requests << sums.failed_requests << sums.input
+            << sums.cached_input << sums.cache_creation << sums.output << sums.reasoning
+            << sums.duration_ms << sums.last_used_ms;
+        return add.run();
     });
 }
 
@@ -435,7 +483,8 @@ UsageDb::write(const UsageBacklog& backlog, std::size_t rows, const AccountNames
         connection.run("BEGIN IMMEDIATE") &&
         connection.insert_rows(
             backlog, std::min(rows, backlog.rows().size()), account_names, hourly) &&
-        connection.add_sums(hourly) && connection.run("COMMIT");
+        Connection::add_sums(*connection.add_hourly, hourly) &&
+        Connection::add_sums(*connection.add_daily, by_day(hourly)) && connection.run("COMMIT");
     if (written) return {};
     Problem failed = connection.problem("cannot write usage");
     // SQLite may have rolled back by itself already (disk full): then there is nothing left to do.

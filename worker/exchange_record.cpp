@@ -68,6 +68,7 @@ void Exchange::record(shared::RequestOutcome outcome)
         row.first_byte_ms = clamped(head_us / 1000);
         row.own_us = clamped(own_us);
         row.queued_ms = clamped(timings_.waited / 1000);
+        row.connect_ms = clamped(timings_.connect / 1000);
         row.request_bytes = request_bytes_;
         row.response_bytes = response_bytes_;
         entry = row;

@@ -290,6 +290,7 @@ struct UsageEntry {
     std::uint32_t first_byte_ms = 0; ///< until the response head went to the client
     std::uint32_t own_us = 0;        ///< of that, spent in the pool itself
     std::uint32_t queued_ms = 0;     ///< of that, waiting for an account
+    std::uint32_t connect_ms = 0;    ///< of that, getting upstream connections, over all attempts
     std::uint64_t request_bytes = 0;
     std::uint64_t response_bytes = 0;
     UserSlot pool_user;             ///< whose limits it counts for; none in local mode

@@ -31,6 +31,17 @@ protected:
         return db ? "it opened" : db.error().text();
     }
 
+    /// As a pool of that version left it.
+    void back_to_version_2() const
+    {
+        for (const char* sql :
+             {"DROP TABLE usage_daily",
+              "ALTER TABLE requests DROP COLUMN queued_ms",
+              "ALTER TABLE requests DROP COLUMN connect_ms",
+              "PRAGMA user_version = 2"})
+            query(file, sql);
+    }
+
     tests::TempDir folder;
     std::filesystem::path file = folder.path() / "sub/proxy.db";
 };
@@ -45,7 +56,7 @@ TEST_F(UsageDbTest, MakesAPrivateFileInAPrivateFolder)
     EXPECT_EQ(status.st_mode & 0777, 0600U);
     ASSERT_EQ(stat(file.parent_path().c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777, 0700U);
-    EXPECT_EQ(query(file, "PRAGMA user_version"), "2");
+    EXPECT_EQ(query(file, "PRAGMA user_version"), "3");
     EXPECT_EQ(query(file, "PRAGMA journal_mode"), "wal");
 }
 
@@ -111,14 +122,15 @@ TEST_F(UsageDbTest, MigratesAnOlderVersionAndKeepsItsRows)
     UsageBacklog backlog;
     backlog.add(entry(), "codex:a");
     ASSERT_TRUE(open_ok().write(backlog, 1, account_name));
-    const std::array<Migration, 3> newer{
+    const std::array<Migration, 4> newer{
         usage_migrations()[0],
         usage_migrations()[1],
+        usage_migrations()[2],
         "ALTER TABLE requests ADD COLUMN note TEXT NOT NULL DEFAULT 'x';"};
     auto db = UsageDb::open(file, newer);
     ASSERT_TRUE(db) << db.error().text();
     EXPECT_EQ(query(file, "SELECT note||input_tokens FROM requests"), "x10");
-    EXPECT_EQ(query(file, "PRAGMA user_version"), "3");
+    EXPECT_EQ(query(file, "PRAGMA user_version"), "4");
 }
 
 TEST_F(UsageDbTest, RowsOfVersion1NameNoConversation)
@@ -131,6 +143,7 @@ TEST_F(UsageDbTest, RowsOfVersion1NameNoConversation)
     EXPECT_EQ(
         query(file, "SELECT conversation FROM requests"),
         std::to_string(static_cast<std::int64_t>(with.conversation)));
+    back_to_version_2();
     query(file, "ALTER TABLE requests DROP COLUMN conversation");
     query(file, "PRAGMA user_version = 1");
     ASSERT_TRUE(open_ok().write(backlog, 1, account_name));
@@ -138,15 +151,45 @@ TEST_F(UsageDbTest, RowsOfVersion1NameNoConversation)
     EXPECT_EQ(query(file, "SELECT count(*) FROM requests"), "2");
 }
 
+TEST_F(UsageDbTest, DaysAreTheSumsOfTheirHours)
+{
+    constexpr std::int64_t kHour = 3'600'000;
+    UsageBacklog backlog;
+    const std::int64_t midnight = kNow.value / (24 * kHour) * (24 * kHour);
+    for (const std::int64_t at : {midnight - 1, midnight, midnight + 5 * kHour}) {
+        shared::UsageEntry one = entry();
+        one.started_at = one.finished_at = {at};
+        one.queued_ms = 7;
+        one.connect_ms = 9;
+        backlog.add(one, "codex:a");
+    }
+    ASSERT_TRUE(open_ok().write(backlog, 3, account_name));
+    const char* days = "SELECT group_concat(day||':'||requests||':'||input_tokens||':'||last_used)"
+                       " FROM usage_daily";
+    const std::string expected =
+        std::to_string(midnight - 24 * kHour) + ":1:10:" + std::to_string(midnight - 1) + "," +
+        std::to_string(midnight) + ":2:20:" + std::to_string(midnight + 5 * kHour);
+    EXPECT_EQ(query(file, days), expected);
+    EXPECT_EQ(query(file, "SELECT sum(queued_ms)||'/'||sum(connect_ms) FROM requests"), "21/27");
+
+    // What an older version wrote is summed when it is opened.
+    back_to_version_2();
+    open_ok();
+    EXPECT_EQ(query(file, days), expected);
+    EXPECT_EQ(query(file, "SELECT sum(queued_ms) FROM requests"), "0");
+    EXPECT_EQ(query(file, "PRAGMA user_version"), "3");
+}
+
 TEST_F(UsageDbTest, AFailedMigrationLeavesTheOldVersion)
 {
     open_ok();
-    const std::array<Migration, 3> broken{
+    const std::array<Migration, 4> broken{
         usage_migrations()[0],
         usage_migrations()[1],
+        usage_migrations()[2],
         "CREATE TABLE extra(a); INSERT INTO nowhere VALUES (1);"};
     EXPECT_FALSE(UsageDb::open(file, broken));
-    EXPECT_EQ(query(file, "PRAGMA user_version"), "2");
+    EXPECT_EQ(query(file, "PRAGMA user_version"), "3");
     EXPECT_EQ(query(file, "SELECT count(*) FROM sqlite_schema WHERE name='extra'"), "0");
     open_ok();
 }
@@ -155,7 +198,7 @@ TEST_F(UsageDbTest, RefusesANewerVersion)
 {
     open_ok();
     query(file, "PRAGMA user_version = 7");
-    EXPECT_THAT(open_error(), HasSubstr("newer version (schema 7, this one knows 2)"));
+    EXPECT_THAT(open_error(), HasSubstr("newer version (schema 7, this one knows 3)"));
     EXPECT_EQ(query(file, "PRAGMA user_version"), "7");
 }
 
