@@ -38,6 +38,7 @@ SiteSettings site_settings(const shared::Config& config)
     settings.listen = config.listen.text();
     settings.friend_name = config.friend_name;
     settings.friend_tagline = config.friend_tagline;
+    settings.prices_file = config.prices_file;
     return settings;
 }
 

@@ -1,38 +1,12 @@
 #include "admin_ui/pages.hpp"
 
+#include "admin_ui/assets.hpp"
+#include "admin_ui/frame.hpp"
 #include "admin_ui/html.hpp"
 #include "admin_ui/status_parts.hpp"
-#include "shared/base/hash.hpp"
-
-#include <algorithm>
-
-#include "embedded_files.hpp"
 
 namespace admin_ui {
 namespace {
-
-std::string_view embedded_file(std::string_view path)
-{
-    const auto found =
-        std::find_if(embedded::kFiles.begin(), embedded::kFiles.end(), [path](const auto& file) {
-            return file.path == path;
-        });
-    return found == embedded::kFiles.end() ? std::string_view() : found->bytes;
-}
-
-std::string digest_text(std::string_view bytes)
-{
-    const shared::Sha256Digest digest = shared::sha256(bytes);
-    return shared::to_hex({reinterpret_cast<const char*>(digest.data()), 8});
-}
-
-/// Changes whenever an asset does, so that browsers may keep them for ever.
-const std::string& assets_version()
-{
-    static const std::string version =
-        digest_text(digest_text(embedded_file("style.css")) + digest_text(embedded_file("app.js")));
-    return version;
-}
 
 /// host, host:port or [IPv6]:port, of the characters such a thing is made of.
 bool is_plain_host(std::string_view host)
@@ -79,39 +53,42 @@ std::string shared_page(std::string_view name, std::string_view tagline)
          {"tagline", tagline}});
 }
 
-std::string status_page(const PoolView& pool, const History& history)
+std::string status_page(const PoolView& pool, const PoolPageView& view)
 {
-    Html content;
-    content.add(state_part(pool)).add(tiles_part(pool)).add(problems_part(pool));
-    content.add(accounts_part(pool)).add(hours_part(history, pool.now));
-    content.add(requests_part(history, pool.now)).add(workers_part(pool));
-    return render(
-        embedded_file("status.html"), {{"version", assets_version()}, {"content", content.str()}});
-}
-
-std::string why_page(std::string_view request_id, std::string_view text)
-{
-    return render(
-        embedded_file("why.html"),
-        {{"version", assets_version()}, {"id", request_id}, {"text", text}});
+    Html html;
+    html.raw("<h1 class=\"quiet-title\">Pool</h1>\n");
+    html.add(state_part(pool)).add(tiles_part(pool, view.recent));
+    if (!view.problem.empty()) html.raw("<p class=\"note\">").text(view.problem).raw("</p>\n");
+    html.add(problems_part(pool)).add(running_part(view.running, pool.now));
+    html.raw("<h2>Accounts</h2>\n");
+    if (pool.accounts.empty()) {
+        html.raw("<p class=\"soft\">None. Put credential files into the pool folder, then "
+                 "re-read it.</p>\n");
+    }
+    html.raw("<div id=\"accounts\" class=\"accounts\" data-list>\n");
+    for (const AccountView& account : pool.accounts)
+        html.add(account_part(account, view.recent, pool.now));
+    html.raw("</div>\n<form class=\"page-actions\" method=\"post\" action=\"/admin/reload\">"
+             "<button>Re-read the pool folder</button></form>\n");
+    html.raw("<output id=\"message\" aria-live=\"polite\"></output>\n").add(workers_part(pool));
+    html.raw("<noscript><p class=\"soft\">Without scripts this page does not renew itself; reload "
+             "it to see changes.</p></noscript>\n");
+    Frame frame;
+    frame.title = "Pool";
+    frame.place = "/status";
+    frame.script = "live.js";
+    return framed(frame, html);
 }
 
 std::string error_page(std::string_view title, std::string_view message)
 {
-    return render(
-        embedded_file("error.html"),
-        {{"version", assets_version()}, {"title", title}, {"message", message}});
-}
-
-std::optional<Asset> find_asset(std::string_view name)
-{
-    std::string_view type;
-    if (name.ends_with(".css")) type = "text/css; charset=utf-8";
-    if (name.ends_with(".js")) type = "text/javascript; charset=utf-8";
-    if (name.ends_with(".svg")) type = "image/svg+xml";
-    const std::string_view bytes = embedded_file(name);
-    if (type.empty() || bytes.empty()) return std::nullopt;
-    return Asset{bytes, type, '"' + digest_text(bytes) + '"'};
+    Html html;
+    html.raw("<h1>").text(title).raw("</h1>\n<p class=\"lead\">").text(message).raw("</p>\n");
+    html.raw("<p><a href=\"/status\">To the pool</a></p>\n");
+    Frame frame;
+    frame.title = title;
+    frame.audience = Audience::nobody;
+    return framed(frame, html);
 }
 
 } // namespace admin_ui

@@ -6,6 +6,7 @@
 #include "shared/segment/forecast.hpp"
 #include "shared/segment/layout.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string>
@@ -27,6 +28,26 @@ struct TokenSums {
 
     /// What was not served from a cache.
     [[nodiscard]] std::int64_t billable() const noexcept { return input - cached_input + output; }
+
+    [[nodiscard]] std::int64_t tokens() const noexcept { return input + output; }
+
+    /// Neither read from a cache nor written to one.
+    [[nodiscard]] std::int64_t fresh_input() const noexcept
+    {
+        return std::max<std::int64_t>(0, input - cached_input - cache_creation);
+    }
+
+    void add(const TokenSums& other) noexcept
+    {
+        requests += other.requests;
+        failed_requests += other.failed_requests;
+        input += other.input;
+        cached_input += other.cached_input;
+        cache_creation += other.cache_creation;
+        output += other.output;
+        reasoning += other.reasoning;
+        last_used = std::max(last_used, other.last_used);
+    }
 };
 
 /// One account's share of one model, from the database.

@@ -1,10 +1,10 @@
 #include "admin_ui/routes.hpp"
 
 #include "admin_ui/accounts_text.hpp"
+#include "admin_ui/assets.hpp"
 #include "admin_ui/metrics.hpp"
 #include "admin_ui/pages.hpp"
 #include "admin_ui/views.hpp"
-#include "admin_ui/why_view.hpp"
 #include "shared/base/log.hpp"
 #include "shared/providers/account_options.hpp"
 #include "shared/segment/account_table.hpp"
@@ -18,34 +18,15 @@
 namespace admin_ui {
 namespace {
 
-constexpr const char* kJson = "application/json";
-constexpr const char* kHtml = "text/html; charset=utf-8";
-constexpr const char* kText = "text/plain; charset=utf-8";
-constexpr std::size_t kRequestsDefault = 100;
-constexpr std::size_t kRequestsOnPage = 25;
 /// What OwnerWish holds.
 constexpr std::size_t kWishBytesMax = decltype(shared::OwnerWish::options){}.bytes.size();
-constexpr std::int64_t kDayMs = 24LL * 3600 * 1000;
+/// Smaller texts are sent as they are.
+constexpr std::size_t kCompressedFrom = 1400;
 
 /// Nothing but our own origin, no inline scripts or styles, never inside a frame.
 constexpr const char* kContentSecurityPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-
-PageResponse response(unsigned status, const char* content_type, std::string body)
-{
-    PageResponse made;
-    made.status = status;
-    made.headers = {
-        {"Content-Type", content_type},
-        {"Cache-Control", "no-store"},
-        {"X-Content-Type-Options", "nosniff"},
-        {"Content-Security-Policy", kContentSecurityPolicy},
-        {"Referrer-Policy", "no-referrer"},
-        {"X-Frame-Options", "DENY"}};
-    made.body = std::move(body);
-    return made;
-}
 
 /// The value of a query parameter; empty if absent.
 std::string_view parameter(std::string_view query, std::string_view name)
@@ -60,23 +41,9 @@ std::string_view parameter(std::string_view query, std::string_view name)
     return {};
 }
 
-bool wants_json(const PageRequest& request)
-{
-    if (parameter(request.query, "format") == "json") return true;
-    const bool json = request.accept.find("application/json") != std::string::npos;
-    return json && request.accept.find("text/html") == std::string::npos;
-}
-
 bool wants_html(const PageRequest& request)
 {
     return request.accept.find("text/html") != std::string::npos;
-}
-
-bool wants_text(const PageRequest& request)
-{
-    if (const std::string_view format = parameter(request.query, "format"); !format.empty())
-        return format == "text";
-    return request.accept.find("text/plain") != std::string::npos;
 }
 
 /// Whether a page of another origin made the browser send this.
@@ -97,16 +64,26 @@ PageResponse method_not_allowed(const PageRequest& request, const char* allow)
     return made;
 }
 
+bool takes_gzip(const PageRequest& request)
+{
+    const std::string& accepted = request.accept_encoding;
+    const std::size_t at = accepted.find("gzip");
+    return at != std::string::npos && accepted.find("gzip;q=0", at) != at;
+}
+
 PageResponse asset_response(const PageRequest& request, std::string_view name)
 {
     const std::optional<Asset> asset = find_asset(name);
     if (!asset) return error_response(request, 404, "There is no such file.");
-    PageResponse made = response(200, "", std::string(asset->bytes));
-    made.headers[0].value = asset->content_type;
+    const bool gzip = takes_gzip(request) && !asset->gzip.empty();
+    PageResponse made =
+        made_response(200, asset->content_type, std::string(gzip ? asset->gzip : asset->bytes));
     // Pages name assets with their version; without one the browser asks each time.
-    const bool versioned = !parameter(request.query, "v").empty();
+    const bool versioned = asset->versioned || !parameter(request.query, "v").empty();
     made.headers[1].value = versioned ? "public, max-age=31536000, immutable" : "public, no-cache";
-    made.headers.push_back({"ETag", asset->etag});
+    made.headers.push_back({"ETag", std::string(asset->etag)});
+    made.headers.push_back({"Vary", "Accept-Encoding"});
+    if (gzip) made.headers.push_back({"Content-Encoding", "gzip"});
     const bool known = request.if_none_match == "*" ||
                        request.if_none_match.find(asset->etag) != std::string::npos;
     if (known) {
@@ -116,38 +93,69 @@ PageResponse asset_response(const PageRequest& request, std::string_view name)
     return made;
 }
 
-struct Rule {
-    std::string_view path;
-    bool post = false;
-};
-
-constexpr std::array kPages{
-    Rule{"/"},
-    Rule{"/status"},
-    Rule{"/status/why"},
-    Rule{"/admin/why"},
-    Rule{"/metrics"},
-    Rule{"/favicon.ico"},
-    Rule{"/admin/accounts"},
-    Rule{"/admin/events"},
-    Rule{"/admin/requests"},
-    Rule{"/admin/reload", true}};
+/// Large answers without secrets in them go compressed to those who take that.
+void compress(const PageRequest& request, PageResponse& page)
+{
+    if (page.events || page.live || page.question) return;
+    page.headers.push_back({"Vary", "Accept, Accept-Encoding"});
+    if (page.body.size() < kCompressedFrom || !takes_gzip(request)) return;
+    constexpr int kFast = 5;
+    std::string smaller = gzip_compressed(page.body, kFast);
+    if (smaller.empty() || smaller.size() >= page.body.size()) return;
+    page.body = std::move(smaller);
+    page.headers.push_back({"Content-Encoding", "gzip"});
+}
 
 } // namespace
 
+PageResponse made_response(unsigned status, std::string_view content_type, std::string body)
+{
+    PageResponse made;
+    made.status = status;
+    made.headers = {
+        {"Content-Type", std::string(content_type)},
+        {"Cache-Control", "no-store"},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Content-Security-Policy", kContentSecurityPolicy},
+        {"Referrer-Policy", "no-referrer"},
+        {"X-Frame-Options", "DENY"}};
+    made.body = std::move(body);
+    return made;
+}
+
+bool wants_json(const PageRequest& request)
+{
+    if (parameter(request.query, "format") == "json") return true;
+    const bool json = request.accept.find("application/json") != std::string::npos;
+    return json && request.accept.find("text/html") == std::string::npos;
+}
+
+bool wants_text(const PageRequest& request)
+{
+    if (const std::string_view format = parameter(request.query, "format"); !format.empty())
+        return format == "text";
+    return request.accept.find("text/plain") != std::string::npos;
+}
+
 PageResponse error_response(const PageRequest& request, unsigned status, std::string_view message)
 {
-    if (!wants_html(request)) return response(status, kJson, error_json(message));
+    if (!wants_html(request)) return made_response(status, kJsonType, error_json(message));
     std::string_view title = "Something went wrong";
     if (status == 404) title = "Not found";
     if (status == 405) title = "Not allowed";
     if (status == 403) title = "Refused";
-    return response(status, kHtml, error_page(title, message));
+    return made_response(status, kHtmlType, error_page(title, message));
 }
 
 Routes::Routes(shared::Segment& segment, UsageQuery& usage, SiteSettings settings)
-    : segment_(segment), usage_(usage), settings_(std::move(settings))
-{}
+    : segment_(segment),
+      usage_(usage),
+      settings_(std::move(settings)),
+      prices_(PriceList::load(settings_.prices_file))
+{
+    if (!prices_.problem().empty())
+        shared::log::warn("event=price_list_refused {}", prices_.problem());
+}
 
 PageResponse
 Routes::answer(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us)
@@ -155,91 +163,79 @@ Routes::answer(const PageRequest& request, shared::UnixMillis now, std::int64_t 
     constexpr std::string_view kStatic = "/static/";
     std::string_view path = request.path;
     if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-    const bool is_static = path.starts_with(kStatic);
-    const auto* const rule = std::find_if(
-        kPages.begin(), kPages.end(), [path](const Rule& r) { return r.path == path; });
-    const bool action = parse_action_path(path).has_value();
-    if (rule == kPages.end() && !is_static && !action) {
+    const RouteInfo* route = find_route(path);
+    const bool no_action = route != nullptr && route->page == Page::admin_action &&
+                           !parse_action_path(path).has_value();
+    if (route == nullptr || no_action)
         return error_response(request, 404, "There is no such page.");
-    }
-    const bool post = action || (rule != kPages.end() && rule->post);
+    const bool post = route->method == "POST";
     const bool reads = request.method == "GET" || request.method == "HEAD";
     if (post && request.method != "POST") return method_not_allowed(request, "POST");
     if (!post && !reads) return method_not_allowed(request, "GET, HEAD");
-    if (is_static) return asset_response(request, path.substr(kStatic.size()));
+    if (route->page == Page::file) return asset_response(request, path.substr(kStatic.size()));
     if (post) {
-        if (is_cross_site(request)) {
+        if (is_cross_site(request))
             return error_response(request, 403, "Another site may not ask for this.");
-        }
         return ask(request, path);
     }
     PageRequest plain = request;
     plain.path = path;
-    return page(plain, now, monotonic_us);
-}
-
-PageResponse
-Routes::page(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us)
-{
-    if (request.path == "/favicon.ico") return asset_response(request, "favicon.svg");
-    if (request.path == "/" && settings_.shared_mode) {
-        return response(200, kHtml, shared_page(settings_.friend_name, settings_.friend_tagline));
-    }
-    if (request.path == "/admin/requests") return requests(request);
-    if (request.path == "/admin/events") return events(request);
-    if (request.path == "/admin/why" || request.path == "/status/why") return why(request, now);
-    PoolView pool = observe(segment_, now, monotonic_us);
-    if (request.path == "/metrics") return response(200, kMetricsContentType, metrics_text(pool));
-    if (request.path == "/") {
-        const std::string address =
-            client_address(request.host, settings_.public_url, settings_.listen);
-        return response(200, kHtml, landing_page(pool, address));
-    }
-    if (const auto models = usage_.model_sums(); models.has_value()) {
-        add_models(pool, *models);
-    } else {
-        shared::log::warn("event=history_unreadable {}", models.error().text());
-    }
-    if (request.path == "/admin/accounts" && wants_text(request))
-        return response(200, kText, accounts_text(pool));
-    if (request.path == "/admin/accounts") return response(200, kJson, accounts_json(pool));
-    return status(request, std::move(pool));
-}
-
-PageResponse Routes::status(const PageRequest& request, PoolView pool)
-{
-    if (wants_json(request)) {
-        return response(200, kJson, status_json(pool, settings_.shared_mode ? "shared" : "local"));
-    }
-    History history;
-    if (auto recent = usage_.recent_requests(kRequestsOnPage); recent.has_value()) {
-        history.requests = std::move(*recent);
-    } else {
-        history.problem = recent.error().text();
-    }
-    if (auto hours = usage_.hours({pool.now.value - kDayMs}); hours.has_value()) {
-        history.hours = std::move(*hours);
-    }
-    PageResponse made = response(200, kHtml, status_page(pool, history));
-    made.headers.push_back({"Vary", "Accept"});
+    PageResponse made = page(route->page, plain, now, monotonic_us);
+    if (route->compressed) compress(request, made);
     return made;
 }
 
-PageResponse Routes::requests(const PageRequest& request)
+PageResponse Routes::page(
+    Page page, const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us)
 {
-    std::size_t limit = kRequestsDefault;
-    if (const std::string_view text = parameter(request.query, "limit"); !text.empty()) {
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
-        if (error != std::errc() || end != text.data() + text.size() || limit == 0) {
-            return error_response(
-                request,
-                400,
-                "limit must be a number from 1 to " + std::to_string(kRequestEntriesMax) + '.');
+    switch (page) {
+    case Page::icon:
+        return asset_response(request, "favicon.svg");
+    case Page::usage:
+    case Page::admin_usage:
+        return usage(request, page == Page::usage, now);
+    case Page::requests:
+    case Page::admin_requests:
+        return requests(request, page == Page::requests, now);
+    case Page::events:
+        return events_page(now);
+    case Page::admin_events:
+        return events(request);
+    case Page::admin_live:
+        return live(request, now);
+    case Page::why:
+    case Page::admin_why:
+        return why(request, page == Page::why, now);
+    case Page::openapi:
+        return made_response(200, kJsonType, std::string(embedded_file("openapi.json")));
+    case Page::metrics:
+        return made_response(
+            200, kMetricsContentType, metrics_text(observe(segment_, now, monotonic_us)));
+    case Page::landing:
+        if (settings_.shared_mode) {
+            return made_response(
+                200, kHtmlType, shared_page(settings_.friend_name, settings_.friend_tagline));
         }
+        return made_response(
+            200,
+            kHtmlType,
+            landing_page(
+                observe(segment_, now, monotonic_us),
+                client_address(request.host, settings_.public_url, settings_.listen)));
+    case Page::pool:
+        return status(request, observe(segment_, now, monotonic_us));
+    case Page::admin_accounts:
+        return accounts(request, observe(segment_, now, monotonic_us));
+    default:
+        return pool_api(page, request, now, monotonic_us);
     }
-    const auto recent = usage_.recent_requests(std::min(limit, kRequestEntriesMax));
-    if (!recent.has_value()) return error_response(request, 503, recent.error().text());
-    return response(200, kJson, requests_json(*recent));
+}
+
+PageResponse Routes::accounts(const PageRequest& request, PoolView pool)
+{
+    add_model_sums(pool);
+    if (wants_text(request)) return made_response(200, kTextType, accounts_text(pool));
+    return made_response(200, kJsonType, accounts_json(pool));
 }
 
 PageResponse Routes::events(const PageRequest& request)
@@ -252,8 +248,9 @@ PageResponse Routes::events(const PageRequest& request)
     cursor.after =
         event_id(segment_, request.last_event_id.empty() ? since : request.last_event_id);
     cursor.follows = cursor.form == EventForm::sse || parameter(request.query, "follow") == "1";
-    constexpr std::array kTypes{"text/event-stream", kText, "application/x-ndjson"};
-    PageResponse made = response(200, kTypes[static_cast<std::size_t>(cursor.form)], "");
+    constexpr std::array kTypes{
+        std::string_view("text/event-stream"), kTextType, std::string_view("application/x-ndjson")};
+    PageResponse made = made_response(200, kTypes[static_cast<std::size_t>(cursor.form)], "");
     made.events = cursor;
     return made;
 }
@@ -263,23 +260,17 @@ std::string Routes::more_events(EventCursor& cursor)
     return next_events(segment_, cursor);
 }
 
+std::string Routes::more_live(LiveCursor& cursor, shared::UnixMillis now, std::int64_t monotonic_us)
+{
+    return next_live(segment_, cursor, now, monotonic_us);
+}
+
 bool Routes::workers_drain() const noexcept
 {
     return std::any_of(
         segment_.workers.begin(), segment_.workers.end(), [](const shared::WorkerSlot& slot) {
             return slot.state.load(std::memory_order_relaxed) == shared::SlotState::draining;
         });
-}
-
-PageResponse Routes::why(const PageRequest& request, shared::UnixMillis now)
-{
-    const std::string_view id = parameter(request.query, "id");
-    const WhyAnswer answer = explain_request(segment_, usage_, registry_, id, now);
-    if (request.path == "/status/why")
-        return response(answer.status, kHtml, why_page(id, answer.text));
-    if (answer.status != 200) return error_response(request, answer.status, answer.text);
-    if (wants_text(request)) return response(200, kText, answer.text);
-    return response(200, kJson, answer.json);
 }
 
 PageResponse Routes::ask(const PageRequest& request, std::string_view path)
@@ -331,7 +322,7 @@ PageResponse Routes::answer_response(
         to_string(answer.result));
     if (wants_html(request)) {
         if (!done) return error_response(request, words.status, words.sentence);
-        PageResponse back = response(303, kText, words.sentence + '\n');
+        PageResponse back = made_response(303, kTextType, words.sentence + '\n');
         back.headers.push_back({"Location", "/status"});
         return back;
     }
@@ -342,10 +333,10 @@ PageResponse Routes::answer_response(
         shared::account_status(routing, shared::in_flight(segment_, {slot}), now);
     if (done && wants_text(request)) {
         const std::string state(shared::to_string(status.condition));
-        return response(
-            200, kText, words.sentence + " " + question.account + " is " + state + ".\n");
+        return made_response(
+            200, kTextType, words.sentence + " " + question.account + " is " + state + ".\n");
     }
-    return response(words.status, kJson, action_json(question, answer, words, status));
+    return made_response(words.status, kJsonType, action_json(question, answer, words, status));
 }
 
 PageResponse Routes::no_answer(const PageRequest& request, const Question& question)
@@ -362,13 +353,13 @@ PageResponse Routes::reload_response(const PageRequest& request, std::uint64_t b
 {
     const shared::PoolInfo info =
         segment_.info.with_lock([](shared::PoolInfo& current) { return current; });
-    if (wants_json(request)) return response(200, kJson, reload_json(info, broken_files));
-    if (broken_files == 0) return response(200, kText, "ok\n");
+    if (wants_json(request)) return made_response(200, kJsonType, reload_json(info, broken_files));
+    if (broken_files == 0) return made_response(200, kTextType, "ok\n");
     std::string text = "ok, but " + std::to_string(broken_files) +
                        (broken_files == 1 ? " file is" : " files are") + " not in service:\n";
     for (const std::string& line : problem_lines(info))
         text += line + '\n';
-    return response(200, kText, text);
+    return made_response(200, kTextType, text);
 }
 
 } // namespace admin_ui

@@ -5,13 +5,19 @@
 
 #include "admin_ui/account_actions.hpp"
 #include "admin_ui/event_view.hpp"
+#include "admin_ui/live_view.hpp"
+#include "admin_ui/parameters.hpp"
+#include "admin_ui/pool_stats.hpp"
 #include "admin_ui/pool_view.hpp"
+#include "admin_ui/prices.hpp"
+#include "admin_ui/route_table.hpp"
 #include "admin_ui/usage_query.hpp"
 #include "shared/http/head.hpp"
 #include "shared/providers/provider.hpp"
 #include "shared/segment/layout.hpp"
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,6 +47,7 @@ struct PageRequest {
     std::string query;
     std::string host;
     std::string accept;
+    std::string accept_encoding;
     std::string origin;        ///< Origin header
     std::string fetch_site;    ///< Sec-Fetch-Site header
     std::string if_none_match; ///< If-None-Match header
@@ -57,8 +64,9 @@ struct PageResponse {
     std::string body;
     /// The answer is not this: ask the refresher first, then answer_response().
     std::optional<Question> question;
-    std::optional<EventCursor>
-        events; ///< the body never ends by itself: more_events() again and again
+    // The body never ends by itself: more() again and again.
+    std::optional<EventCursor> events;
+    std::optional<LiveCursor> live;
 };
 
 /// What the routes need to know of the configuration.
@@ -68,6 +76,7 @@ struct SiteSettings {
     std::string listen; ///< host:port
     std::string friend_name;
     std::string friend_tagline;
+    std::filesystem::path prices_file; ///< of the owner; may be absent
 };
 
 class Routes {
@@ -91,28 +100,58 @@ public:
 
     [[nodiscard]] shared::Segment& segment() noexcept { return segment_; }
 
-    /// What is new for the reader of an answer with `events`; may be empty.
+    /// What is new for the reader of an answer with `events` or `live`; may be empty.
     [[nodiscard]] std::string more_events(EventCursor& cursor);
+    [[nodiscard]] std::string
+    more_live(LiveCursor& cursor, shared::UnixMillis now, std::int64_t monotonic_us);
 
     /// Whether a worker waits for its connections to end: it is being replaced, or the pool stops.
     [[nodiscard]] bool workers_drain() const noexcept;
 
 private:
+    using Now = shared::UnixMillis;
+
     [[nodiscard]] PageResponse
-    page(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us);
-    [[nodiscard]] PageResponse status(const PageRequest& request, PoolView pool);
-    [[nodiscard]] PageResponse requests(const PageRequest& request);
+    page(Page page, const PageRequest& request, Now now, std::int64_t monotonic_us);
     [[nodiscard]] PageResponse ask(const PageRequest& request, std::string_view path);
     [[nodiscard]] PageResponse
     reload_response(const PageRequest& request, std::uint64_t broken_files);
     [[nodiscard]] PageResponse events(const PageRequest& request);
-    [[nodiscard]] PageResponse why(const PageRequest& request, shared::UnixMillis now);
+    [[nodiscard]] PageResponse why(const PageRequest& request, bool as_page, Now now);
+    [[nodiscard]] PageResponse accounts(const PageRequest& request, PoolView pool);
+
+    // history_routes.cpp: what stands on the database
+    [[nodiscard]] PageResponse status(const PageRequest& request, PoolView pool);
+    [[nodiscard]] PageResponse friends_status(const PageRequest& request, const PoolView& pool);
+    [[nodiscard]] PageResponse usage(const PageRequest& request, bool as_page, Now now);
+    [[nodiscard]] PageResponse requests(const PageRequest& request, bool as_page, Now now);
+    [[nodiscard]] PageResponse events_page(Now now);
+    [[nodiscard]] PageResponse live(const PageRequest& request, Now now);
+    [[nodiscard]] PageResponse
+    pool_api(Page page, const PageRequest& request, Now now, std::int64_t monotonic_us);
+    [[nodiscard]] shared::Result<UsageReport> report(const UsageRange& range);
+    [[nodiscard]] RecentUse recent_use(Now now, std::string& problem);
+    void add_model_sums(PoolView& pool);
+    [[nodiscard]] PaidByUse paid_by_use();
 
     shared::Segment& segment_;
     UsageQuery& usage_;
     SiteSettings settings_;
     shared::ProviderRegistry registry_; ///< for the providers' names
+    PriceList prices_;
 };
+
+/// An answer with the headers that all have.
+[[nodiscard]] PageResponse
+made_response(unsigned status, std::string_view content_type, std::string body);
+
+inline constexpr std::string_view kJsonType = "application/json";
+inline constexpr std::string_view kHtmlType = "text/html; charset=utf-8";
+inline constexpr std::string_view kTextType = "text/plain; charset=utf-8";
+
+/// What a client would like to have, by Accept or `format=`.
+[[nodiscard]] bool wants_json(const PageRequest& request);
+[[nodiscard]] bool wants_text(const PageRequest& request);
 
 /// A plain error in the form the client asked for.
 [[nodiscard]] PageResponse

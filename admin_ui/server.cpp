@@ -79,6 +79,7 @@ PageRequest to_page_request(const http::request<http::string_body>& message)
     if (mark < target.size()) request.query = target.substr(mark + 1);
     request.host = field(http::field::host);
     request.accept = field(http::field::accept);
+    request.accept_encoding = field(http::field::accept_encoding);
     request.origin = field(http::field::origin);
     request.fetch_site = std::string(message["Sec-Fetch-Site"]);
     request.if_none_match = field(http::field::if_none_match);
@@ -137,29 +138,36 @@ void watch_departure(Stream& stream, const std::shared_ptr<Departure>& departure
         });
 }
 
-/// Where one stream of events gets its text from, and when it has to end.
-class EventReader {
+/// Where one endless answer gets its text from, and when it has to end.
+class StreamReader {
 public:
-    EventReader(Routes& routes, EventCursor cursor, bool from_workers)
-        : routes_(routes), cursor_(cursor), from_workers_(from_workers)
+    StreamReader(Routes& routes, const PageResponse& page, bool from_workers)
+        : routes_(routes), events_(page.events), live_(page.live), from_workers_(from_workers)
     {}
 
-    [[nodiscard]] std::string next() { return routes_.more_events(cursor_); }
+    [[nodiscard]] std::string next()
+    {
+        if (live_) return routes_.more_live(*live_, shared::now_unix(), shared::now_monotonic_us());
+        return routes_.more_events(*events_);
+    }
 
     [[nodiscard]] std::string_view sign_of_life() const noexcept
     {
-        return cursor_.form == EventForm::sse ? std::string_view(": \n\n") : std::string_view();
+        const bool sse = live_ || events_->form == EventForm::sse;
+        return sse ? std::string_view(": \n\n") : std::string_view();
     }
 
     /// A stream would keep a worker from draining; its reader comes back through the next one.
     [[nodiscard]] bool ends() const noexcept
     {
-        return !cursor_.follows || (from_workers_ && routes_.workers_drain());
+        const bool follows = live_ || events_->follows;
+        return !follows || (from_workers_ && routes_.workers_drain());
     }
 
 private:
     Routes& routes_;
-    EventCursor cursor_;
+    std::optional<EventCursor> events_;
+    std::optional<LiveCursor> live_;
     bool from_workers_;
 };
 
@@ -177,7 +185,7 @@ std::string chunk_of(std::string_view text)
 }
 
 /// Sends events as they come until the client leaves or the reader ends; then the connection is done with.
-asio::awaitable<void> write_events(Stream& stream, const PageResponse& page, EventReader& reader)
+asio::awaitable<void> write_events(Stream& stream, const PageResponse& page, StreamReader& reader)
 {
     std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n";
     for (const shared::http::Header& header : page.headers)
@@ -299,11 +307,12 @@ asio::awaitable<void> Server::session(Socket socket, bool from_workers)
         const bool keep_alive = parser.get().keep_alive();
         stream.expires_never();
         PageResponse page = co_await answer(request);
-        if (page.events && event_streams_ >= kEventStreamsMax)
-            page = error_response(request, 503, "Too many read the events already.");
-        if (page.events && request.method == "GET") {
+        const bool endless = page.events || page.live;
+        const bool too_many = endless && event_streams_ >= kEventStreamsMax;
+        if (too_many) page = error_response(request, 503, "Too many watch already.");
+        if (endless && !too_many && request.method == "GET") {
             ++event_streams_;
-            EventReader reader(routes_, *page.events, from_workers);
+            StreamReader reader(routes_, page, from_workers);
             co_await write_events(stream, page, reader);
             --event_streams_;
             co_return;

@@ -20,7 +20,7 @@ namespace admin_ui {
 
 /// Connections open at a time; one more is closed at once.
 inline constexpr std::size_t kSessionsMax = 256;
-/// Of them, those that read events as they come; one more is refused with 503.
+/// Of them, those that read events or the live state as they come; one more is refused with 503.
 inline constexpr std::size_t kEventStreamsMax = 32;
 /// Nothing that is asked here has a body worth the name.
 inline constexpr std::size_t kRequestBodyMax = 64 * 1024;

@@ -1,21 +1,28 @@
-/// The parts of the status page, from top to bottom. Pure functions from values to HTML.
+/// The parts of the Pool page, from top to bottom; each is one element with an id, which scripts renew.
+/// Pure functions from values to HTML.
 #pragma once
 
 #include "admin_ui/html.hpp"
-#include "admin_ui/pages.hpp"
+#include "admin_ui/live_view.hpp"
+#include "admin_ui/page_parts.hpp"
+#include "admin_ui/pool_view.hpp"
+
+#include <string>
 
 namespace admin_ui {
 
+/// The state in one sentence, and the next risk.
 [[nodiscard]] Html state_part(const PoolView& pool);
-[[nodiscard]] Html tiles_part(const PoolView& pool);
-/// Broken files and what else needs the owner; nothing if all is well.
+[[nodiscard]] Html tiles_part(const PoolView& pool, const RecentUse& recent);
+/// Broken files and what else needs the owner; empty if all is well.
 [[nodiscard]] Html problems_part(const PoolView& pool);
-[[nodiscard]] Html accounts_part(const PoolView& pool);
-[[nodiscard]] Html hours_part(const History& history, shared::UnixMillis now);
-[[nodiscard]] Html requests_part(const History& history, shared::UnixMillis now);
+/// One lane per running request.
+[[nodiscard]] Html running_part(const Running& running, shared::UnixMillis now);
+/// The list of accounts with empty cards: which there are, in order.
+[[nodiscard]] Html account_list_part(const PoolView& pool);
+[[nodiscard]] std::string account_element_id(const AccountView& account);
+[[nodiscard]] Html
+account_part(const AccountView& account, const RecentUse& recent, shared::UnixMillis now);
 [[nodiscard]] Html workers_part(const PoolView& pool);
-
-/// 1234567 -> "1.23 M"
-[[nodiscard]] std::string short_number(std::int64_t value);
 
 } // namespace admin_ui

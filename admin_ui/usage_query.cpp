@@ -1,5 +1,8 @@
 #include "admin_ui/usage_query.hpp"
 
+#include "admin_ui/request_search.hpp"
+#include "admin_ui/usage_statement.hpp"
+
 #include <sqlite3.h>
 
 #include <algorithm>
@@ -14,33 +17,30 @@ using shared::Result;
 
 /// Readers of a WAL database wait for nobody but a recovery or a schema change.
 constexpr int kBusyTimeoutMillis = 500;
-constexpr std::int64_t kSchemaVersionMax = 2;
+constexpr std::int64_t kSchemaVersion = 3;
+
+#define SUMS                                                                                       \
+    "sum(requests), sum(failed_requests), sum(input_tokens), sum(cached_input_tokens),"            \
+    " sum(cache_creation_tokens), sum(output_tokens), sum(reasoning_tokens), max(last_used)"
 
 constexpr const char* kModelSums =
-    "SELECT account, model, sum(requests), sum(failed_requests), sum(input_tokens),"
-    " sum(cached_input_tokens), sum(cache_creation_tokens), sum(output_tokens),"
-    " sum(reasoning_tokens), max(last_used)"
-    " FROM usage_hourly GROUP BY account, model";
+    "SELECT account, model, " SUMS " FROM usage_daily GROUP BY account, model";
 
-constexpr const char* kHourSums =
-    "SELECT hour, sum(requests), sum(failed_requests), sum(input_tokens),"
-    " sum(cached_input_tokens), sum(cache_creation_tokens), sum(output_tokens),"
-    " sum(reasoning_tokens), max(last_used)"
-    " FROM usage_hourly WHERE hour >= ? GROUP BY hour ORDER BY hour LIMIT ?";
+constexpr const char* kUserSums =
+    "SELECT user, min(day), " SUMS " FROM usage_daily GROUP BY user ORDER BY user LIMIT 20000";
 
-constexpr const char* kRecent =
-    "SELECT request_id, started_at, finished_at, user, provider, account, model, path, status,"
-    " attempts, outcome, websocket, input_tokens, cached_input_tokens, cache_creation_tokens,"
-    " output_tokens, reasoning_tokens, duration_ms, first_byte_ms, own_us, request_bytes,"
-    " response_bytes, upstream_request_id"
-    " FROM requests ORDER BY id DESC LIMIT ?";
+#define ROWS                                                                                       \
+    ", user, account, model, requests, failed_requests, input_tokens, cached_input_tokens,"        \
+    " cache_creation_tokens, output_tokens, reasoning_tokens, last_used FROM "
+constexpr const char* kHours = "SELECT hour" ROWS "usage_hourly WHERE hour >= ? AND hour < ?"
+                               " AND (?3 = '' OR user = ?3)";
+constexpr const char* kDays = "SELECT day" ROWS "usage_daily WHERE day >= ? AND day < ?"
+                              " AND (?3 = '' OR user = ?3)";
+#undef SUMS
+#undef ROWS
 
 struct CloseDatabase {
     void operator()(sqlite3* db) const noexcept { sqlite3_close_v2(db); }
-};
-
-struct FinalizeStatement {
-    void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
 };
 
 } // namespace
@@ -49,81 +49,15 @@ struct UsageQuery::Connection {
     std::unique_ptr<sqlite3, CloseDatabase> db;
 };
 
-/// A statement that is read once, column after column.
-class UsageQuery::Statement {
-public:
-    Statement(sqlite3* db, const char* sql) noexcept
-    {
-        sqlite3_stmt* raw = nullptr;
-        sqlite3_prepare_v2(db, sql, -1, &raw, nullptr);
-        statement_.reset(raw);
-    }
-
-    [[nodiscard]] bool valid() const noexcept { return statement_ != nullptr; }
-
-    void bind(int place, std::int64_t value) noexcept
-    {
-        sqlite3_bind_int64(statement_.get(), place, value);
-    }
-
-    [[nodiscard]] bool next_row() noexcept
-    {
-        column_ = 0;
-        last_ = sqlite3_step(statement_.get());
-        return last_ == SQLITE_ROW;
-    }
-
-    /// Whether the rows ended because there were no more.
-    [[nodiscard]] bool complete() const noexcept { return last_ == SQLITE_DONE; }
-
-    [[nodiscard]] std::int64_t number() noexcept
-    {
-        return sqlite3_column_int64(statement_.get(), column_++);
-    }
-
-    [[nodiscard]] std::string text()
-    {
-        const auto* data = sqlite3_column_text(statement_.get(), column_);
-        const int size = sqlite3_column_bytes(statement_.get(), column_++);
-        if (data == nullptr) return {};
-        return {reinterpret_cast<const char*>(data), static_cast<std::size_t>(size)};
-    }
-
-    /// The columns from sum(requests) to max(last_used).
-    [[nodiscard]] TokenSums sums() noexcept
-    {
-        TokenSums sums;
-        sums.requests = number();
-        sums.failed_requests = number();
-        tokens(sums);
-        sums.last_used = {number()};
-        return sums;
-    }
-
-    void tokens(TokenSums& sums) noexcept
-    {
-        sums.input = number();
-        sums.cached_input = number();
-        sums.cache_creation = number();
-        sums.output = number();
-        sums.reasoning = number();
-    }
-
-private:
-    std::unique_ptr<sqlite3_stmt, FinalizeStatement> statement_;
-    int column_ = 0;
-    int last_ = SQLITE_DONE;
-};
-
 UsageQuery::UsageQuery(std::filesystem::path path) : path_(std::move(path)) {}
 
 UsageQuery::~UsageQuery() = default;
 
-Result<UsageQuery::Connection*> UsageQuery::open()
+Result<sqlite3*> UsageQuery::open()
 {
-    if (connection_) return connection_.get();
+    if (connection_) return connection_->db.get();
     std::error_code ignored;
-    if (!std::filesystem::exists(path_, ignored)) return static_cast<Connection*>(nullptr);
+    if (!std::filesystem::exists(path_, ignored)) return static_cast<sqlite3*>(nullptr);
     auto connection = std::make_unique<Connection>();
     sqlite3* raw = nullptr;
     const int rc =
@@ -133,19 +67,17 @@ Result<UsageQuery::Connection*> UsageQuery::open()
     if (rc != SQLITE_OK) return broken();
     sqlite3_busy_timeout(raw, kBusyTimeoutMillis);
     // This process is small; history is looked at rarely.
-    sqlite3_exec(raw, "PRAGMA cache_size = -256; PRAGMA query_only = 1", nullptr, nullptr, nullptr);
+    sqlite3_exec(
+        raw, "PRAGMA cache_size = -4096; PRAGMA query_only = 1", nullptr, nullptr, nullptr);
     Statement version(raw, "PRAGMA user_version");
     if (!version.valid() || !version.next_row()) return broken();
     const std::int64_t found = version.number();
-    if (found == 0) { // being made just now
-        connection_.reset();
-        return static_cast<Connection*>(nullptr);
-    }
-    if (found > kSchemaVersionMax) {
-        connection_.reset();
+    if (found == kSchemaVersion) return raw;
+    connection_.reset();
+    if (found == 0) return static_cast<sqlite3*>(nullptr); // being made just now
+    if (found > kSchemaVersion)
         return Problem{path_.string(), "was written by a newer version", "run the newer version"};
-    }
-    return connection_.get();
+    return Problem{path_.string(), "is of an older version", "start the pool once: it migrates it"};
 }
 
 /// What SQLite says; the next query opens the file anew.
@@ -159,11 +91,11 @@ Problem UsageQuery::broken()
 
 Result<std::vector<ModelSums>> UsageQuery::model_sums()
 {
-    const Result<Connection*> connection = open();
-    if (!connection.has_value()) return connection.error();
+    const Result<sqlite3*> db = open();
+    if (!db.has_value()) return db.error();
     std::vector<ModelSums> all;
-    if (*connection == nullptr) return all;
-    Statement query((*connection)->db.get(), kModelSums);
+    if (*db == nullptr) return all;
+    Statement query(*db, kModelSums);
     if (!query.valid()) return broken();
     while (query.next_row()) {
         ModelSums& row = all.emplace_back();
@@ -175,19 +107,39 @@ Result<std::vector<ModelSums>> UsageQuery::model_sums()
     return all;
 }
 
-Result<std::vector<HourSums>> UsageQuery::hours(shared::UnixMillis since)
+Result<std::vector<UsageQuery::UserSums>> UsageQuery::users()
 {
-    const Result<Connection*> connection = open();
-    if (!connection.has_value()) return connection.error();
-    std::vector<HourSums> all;
-    if (*connection == nullptr) return all;
-    Statement query((*connection)->db.get(), kHourSums);
+    const Result<sqlite3*> db = open();
+    if (!db.has_value()) return db.error();
+    std::vector<UserSums> all;
+    if (*db == nullptr) return all;
+    Statement query(*db, kUserSums);
     if (!query.valid()) return broken();
-    query.bind(1, since.value);
-    query.bind(2, static_cast<std::int64_t>(kHoursMax));
     while (query.next_row()) {
-        HourSums& row = all.emplace_back();
-        row.hour = {query.number()};
+        UserSums& row = all.emplace_back();
+        row.user = query.text();
+        row.first_seen = {query.number()};
+        row.sums = query.sums();
+    }
+    if (!query.complete()) return broken();
+    return all;
+}
+
+Result<std::vector<UsageRow>> UsageQuery::usage(const UsageRange& range)
+{
+    const Result<sqlite3*> db = open();
+    if (!db.has_value()) return db.error();
+    std::vector<UsageRow> all;
+    if (*db == nullptr) return all;
+    Statement query(*db, range.step == UsageStep::hour ? kHours : kDays);
+    if (!query.valid()) return broken();
+    query << range.from.value << range.to.value << std::string_view(range.user);
+    while (query.next_row()) {
+        UsageRow& row = all.emplace_back();
+        row.at = {query.number()};
+        row.user = query.text();
+        row.account = query.text();
+        row.model = query.text();
         row.sums = query.sums();
     }
     if (!query.complete()) return broken();
@@ -196,37 +148,32 @@ Result<std::vector<HourSums>> UsageQuery::hours(shared::UnixMillis since)
 
 Result<std::vector<RequestEntry>> UsageQuery::recent_requests(std::size_t limit)
 {
-    const Result<Connection*> connection = open();
-    if (!connection.has_value()) return connection.error();
-    std::vector<RequestEntry> all;
-    if (*connection == nullptr) return all;
-    Statement query((*connection)->db.get(), kRecent);
-    if (!query.valid()) return broken();
-    query.bind(1, static_cast<std::int64_t>(std::min(limit, kRequestEntriesMax)));
-    while (query.next_row()) {
-        RequestEntry& row = all.emplace_back();
-        row.request_id = query.text();
-        row.started_at = {query.number()};
-        row.finished_at = {query.number()};
-        row.user = query.text();
-        row.provider = query.text();
-        row.account = query.text();
-        row.model = query.text();
-        row.path = query.text();
-        row.status = query.number();
-        row.attempts = query.number();
-        row.outcome = query.text();
-        row.websocket = query.number() != 0;
-        query.tokens(row.tokens);
-        row.duration_ms = query.number();
-        row.first_byte_ms = query.number();
-        row.own_us = query.number();
-        row.request_bytes = query.number();
-        row.response_bytes = query.number();
-        row.upstream_request_id = query.text();
-    }
-    if (!query.complete()) return broken();
-    return all;
+    RequestFilter newest;
+    newest.limit = limit;
+    auto page = find_requests(newest);
+    if (!page.has_value()) return page.error();
+    return std::move(page->requests);
+}
+
+Result<RequestPage> UsageQuery::find_requests(const RequestFilter& filter)
+{
+    const Result<sqlite3*> db = open();
+    if (!db.has_value()) return db.error();
+    if (*db == nullptr) return RequestPage();
+    auto page = RequestSearch(*db, filter).run();
+    if (!page) return broken();
+    return std::move(*page);
+}
+
+Result<std::optional<RequestEntry>>
+UsageQuery::find_request(std::string_view request_id, std::int64_t row)
+{
+    const Result<sqlite3*> db = open();
+    if (!db.has_value()) return db.error();
+    std::optional<RequestEntry> found;
+    if (*db == nullptr) return found;
+    if (!search_request(*db, request_id, row, found)) return broken();
+    return found;
 }
 
 } // namespace admin_ui

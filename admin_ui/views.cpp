@@ -1,5 +1,7 @@
 #include "admin_ui/views.hpp"
 
+#include "admin_ui/json_text.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -8,27 +10,10 @@
 namespace admin_ui {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using shared::AccountCondition;
 using shared::UnixMillis;
 using shared::UsedShare;
 using shared::WindowRecord;
-
-/// Names of files and models may be any bytes: what is no UTF-8 is replaced.
-std::string to_text(const Json& json)
-{
-    return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-Json time_json(UnixMillis at)
-{
-    return at.is_set() ? Json(iso_time(at)) : Json(nullptr);
-}
-
-Json share_json(UsedShare used)
-{
-    return used.is_known() ? Json(used.fraction()) : Json(nullptr);
-}
 
 Json tristate(std::int8_t value)
 {
@@ -200,6 +185,7 @@ Json pool_folder_json(const shared::PoolInfo& info)
 Json request_json(const RequestEntry& request)
 {
     Json json;
+    json["row"] = request.row;
     json["request_id"] = request.request_id;
     json["started_at"] = time_json(request.started_at);
     json["finished_at"] = time_json(request.finished_at);
@@ -218,6 +204,8 @@ Json request_json(const RequestEntry& request)
     json["output_tokens"] = request.tokens.output;
     json["reasoning_tokens"] = request.tokens.reasoning;
     json["duration_ms"] = request.duration_ms;
+    json["queued_ms"] = request.queued_ms;
+    json["connect_ms"] = request.connect_ms;
     json["first_byte_ms"] = request.first_byte_ms;
     json["own_us"] = request.own_us;
     json["request_bytes"] = request.request_bytes;

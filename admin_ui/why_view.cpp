@@ -3,8 +3,7 @@
 #include "admin_ui/views.hpp"
 #include "shared/selection/strategy.hpp"
 
-#include <algorithm>
-#include <vector>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -34,38 +33,33 @@ std::string provider_name(const shared::ProviderRegistry& registry, std::uint8_t
 }
 
 /// What the history still knows; its status is 404 if that is nothing.
-WhyAnswer from_history(UsageQuery& usage, std::string_view id)
+WhyAnswer from_history(std::optional<RequestEntry> entry, std::string_view id)
 {
     WhyAnswer answer;
-    const auto recent = usage.recent_requests(kRequestEntriesMax);
-    if (recent.has_value()) {
-        const auto entry =
-            std::find_if(recent->begin(), recent->end(), [id](const RequestEntry& e) {
-                return e.request_id == id;
-            });
-        if (entry != recent->end()) {
-            answer.text = fmt::format(
-                "Request {} by {} at {}: {}, {}\n{} after {} ms with status {}; account {}, tries "
-                "{}.\n\nWhy is not known any more: each worker keeps the decisions of its last {} "
-                "requests.\n",
-                id,
-                entry->user,
-                iso_time(entry->started_at),
-                entry->provider,
-                entry->model.empty() ? entry->path : entry->model,
-                entry->outcome,
-                entry->duration_ms,
-                entry->status,
-                entry->account.empty() ? "none" : entry->account,
-                entry->attempts,
-                shared::kDecisionsPerSlot);
-            answer.json = history_json(*entry, answer.text);
-            return answer;
-        }
+    if (!entry) {
+        answer.status = 404;
+        answer.text =
+            "No request with this id is known; each worker keeps the decisions of its last " +
+            std::to_string(shared::kDecisionsPerSlot) + " requests.";
+        return answer;
     }
-    answer.status = 404;
-    answer.text = "No request with this id is known; each worker keeps the decisions of its last " +
-                  std::to_string(shared::kDecisionsPerSlot) + " requests.";
+    answer.text = fmt::format(
+        "Request {} by {} at {}: {}, {}\n{} after {} ms with status {}; account {}, tries "
+        "{}.\n\nWhy is not known any more: each worker keeps the decisions of its last {} "
+        "requests.\n",
+        id,
+        entry->user,
+        iso_time(entry->started_at),
+        entry->provider,
+        entry->model.empty() ? entry->path : entry->model,
+        entry->outcome,
+        entry->duration_ms,
+        entry->status,
+        entry->account.empty() ? "none" : entry->account,
+        entry->attempts,
+        shared::kDecisionsPerSlot);
+    answer.json = history_json(*entry, answer.text);
+    answer.entry = std::move(entry);
     return answer;
 }
 
@@ -76,6 +70,7 @@ WhyAnswer explain_request(
     UsageQuery& usage,
     const shared::ProviderRegistry& registry,
     std::string_view request_id,
+    std::int64_t row,
     shared::UnixMillis now)
 {
     WhyAnswer answer;
@@ -85,7 +80,9 @@ WhyAnswer explain_request(
         return answer;
     }
     const auto found = shared::find_decision(segment, request_id);
-    if (!found) return from_history(usage, request_id);
+    std::optional<RequestEntry> entry;
+    if (auto kept = usage.find_request(request_id, row); kept.has_value()) entry = std::move(*kept);
+    if (!found) return from_history(std::move(entry), request_id);
     DecisionNames names;
     names.account = [&segment](shared::AccountSlot account) {
         return account_name(segment, account);
@@ -94,6 +91,7 @@ WhyAnswer explain_request(
     names.strategy = shared::to_string(static_cast<shared::Strategy>(found->decision.strategy));
     answer.text = explain(*found, names, now);
     answer.json = explain_json(*found, names, now);
+    answer.entry = std::move(entry);
     return answer;
 }
 

@@ -32,16 +32,18 @@ function(codex_pool_library name)
   endif()
 endfunction()
 
-# codex_pool_embed(target folder): makes every file of the folder available to the target through
-# the generated header "embedded_files.hpp" (see cmake/embed.cmake).
+# codex_pool_embed(target folder [file...]): makes every file of the folder, and those files, available to the target
+# through the generated header "embedded_files.hpp" (see cmake/embed.cmake).
 function(codex_pool_embed target folder)
+  set(extra ${ARGN})
+  list(TRANSFORM extra PREPEND ${PROJECT_SOURCE_DIR}/)
   file(GLOB_RECURSE files CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${folder}/*)
   set(header ${PROJECT_BINARY_DIR}/generated/${folder}/embedded_files.hpp)
   add_custom_command(
     OUTPUT ${header}
-    COMMAND ${CMAKE_COMMAND} -DFOLDER=${PROJECT_SOURCE_DIR}/${folder} -DHEADER=${header}
+    COMMAND ${CMAKE_COMMAND} -DFOLDER=${PROJECT_SOURCE_DIR}/${folder} -DHEADER=${header} "-DEXTRA=${extra}"
             -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
-    DEPENDS ${files} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${files} ${extra} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
     VERBATIM)
   get_target_property(type ${target} TYPE)
   if(NOT type STREQUAL "INTERFACE_LIBRARY")

@@ -2,11 +2,19 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <ostream>
 #include <string_view>
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 namespace supervisor {
 namespace {
+
+// What the API takes.
+constexpr unsigned kColumnsMin = 20;
+constexpr unsigned kColumnsMax = 1000;
 
 std::string percent_encoded(std::string_view text)
 {
@@ -44,7 +52,22 @@ std::string sentence_of(const std::string& body)
 
 } // namespace
 
-ControlCall control_call(const ControlCommand& command)
+TerminalStyle terminal_style()
+{
+    TerminalStyle style;
+    if (::isatty(STDOUT_FILENO) == 0) return style;
+    const auto variable = [](const char* name) {
+        const char* value = std::getenv(name);
+        return std::string_view(value == nullptr ? "" : value);
+    };
+    style.bars = true;
+    style.colour = variable("NO_COLOR").empty() && variable("TERM") != "dumb";
+    winsize size{};
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) style.columns = size.ws_col;
+    return style;
+}
+
+ControlCall control_call(const ControlCommand& command, const TerminalStyle& style)
 {
     const std::string format = command.json ? "json" : "text";
     ControlCall call;
@@ -63,6 +86,20 @@ ControlCall control_call(const ControlCommand& command)
     case ControlCommand::Kind::accounts:
         call.target = "/admin/accounts?format=" + format;
         break;
+    case ControlCommand::Kind::usage:
+    case ControlCommand::Kind::requests:
+        call.target = command.kind == ControlCommand::Kind::usage ? "/admin/usage?format="
+                                                                  : "/admin/requests?format=";
+        call.target += format;
+        for (const auto& [name, value] : command.query) {
+            if (!value.empty()) call.target += '&' + name + '=' + percent_encoded(value);
+        }
+        if (command.json) break;
+        if (style.colour) call.target += "&color=1";
+        if (style.bars) call.target += "&bars=1";
+        if (style.columns >= kColumnsMin)
+            call.target += "&columns=" + std::to_string(std::min(style.columns, kColumnsMax));
+        break;
     case ControlCommand::Kind::account_action:
         call.method = "POST";
         call.target = "/admin/accounts/" + percent_encoded(command.subject) + '/' +
@@ -80,7 +117,9 @@ int run_control(
 {
     std::string refusal;
     const auto status = ask_pool(
-        data_folder, control_call(command), [&](unsigned answered, std::string_view piece) {
+        data_folder,
+        control_call(command, terminal_style()),
+        [&](unsigned answered, std::string_view piece) {
             // What is said while it goes on must be seen while it goes on.
             if (answered / 100 == 2)
                 out << piece << std::flush;

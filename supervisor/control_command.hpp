@@ -1,5 +1,5 @@
-/// The owner's commands to a running pool: `codex-pool why`, `events`, `accounts …`. Each is one request to the admin
-/// API over control.sock; what comes back is printed.
+/// The owner's commands to a running pool: `codex-pool why`, `events`, `accounts …`, `usage`, `requests`. Each is one
+/// request to the admin API over control.sock; what comes back is printed.
 #pragma once
 
 #include "supervisor/control_client.hpp"
@@ -7,19 +7,40 @@
 #include <cstdint>
 #include <filesystem>
 #include <iosfwd>
+#include <map>
 #include <string>
 
 namespace supervisor {
 
 struct ControlCommand {
-    enum class Kind : std::uint8_t { why, events, accounts, account_action, reload };
+    enum class Kind : std::uint8_t {
+        why,
+        events,
+        accounts,
+        account_action,
+        reload,
+        usage,
+        requests
+    };
 
     Kind kind = Kind::why;
     std::string subject; ///< why: a request's id; account_action: an account's id
     std::string action;  ///< enable, disable, clear, refresh, test
     bool json = false;
     bool follow = false; ///< events: goes on with what comes
+    /// usage, requests: what to show, by the names of the API's parameters; empty values do not matter.
+    std::map<std::string, std::string> query;
 };
+
+/// What the terminal can take.
+struct TerminalStyle {
+    bool colour = false;
+    bool bars = false;
+    unsigned columns = 0; ///< 0 = not known
+};
+
+/// Of standard output: colours and bars only on a terminal, no colours with NO_COLOR or TERM=dumb.
+[[nodiscard]] TerminalStyle terminal_style();
 
 /// Exit codes of these commands.
 inline constexpr int kControlDone = 0;
@@ -28,7 +49,8 @@ inline constexpr int kControlRefused =
 inline constexpr int kControlUnreachable = 3; ///< no pool is running there, or it did not answer
 
 /// The request a command is. Ids are percent-encoded: they are names of files.
-[[nodiscard]] ControlCall control_call(const ControlCommand& command);
+[[nodiscard]] ControlCall
+control_call(const ControlCommand& command, const TerminalStyle& style = {});
 
 /// Asks the pool whose data folder this is; prints the answer to `out`, refusals and problems to `err`.
 [[nodiscard]] int run_control(

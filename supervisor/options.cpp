@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <array>
 #include <iostream>
 #include <optional>
@@ -97,6 +98,31 @@ void add_control(CLI::App& app, ControlCommand& command)
     }
 }
 
+/// `usage` and `requests`: what the API's parameters are called is what the options are called.
+void add_history(CLI::App& app, ControlCommand& command)
+{
+    using Kind = ControlCommand::Kind;
+    const auto add =
+        [&command](CLI::App* to, const char* name, const char* help, const char* type) {
+            to->add_option(std::string("--") + name, command.query[name], help)->type_name(type);
+        };
+    auto* usage = app.add_subcommand("usage", "Print what was used when, by whom, of what");
+    add(usage, "last", "So much of it (default: 7d)", "7d|48h");
+    add(usage, "by", "Sum up per hour or day", "hour|day");
+    add(usage, "group", "Tell apart by provider, model, account or user", "WHAT");
+    add(usage, "user", "Only this user's", "ID");
+    usage->add_flag("--json", command.json, "Print JSON");
+    usage->callback([&command] { command.kind = Kind::usage; });
+    auto* requests = app.add_subcommand("requests", "Print the last requests");
+    add(requests, "user", "Only this user's", "ID");
+    add(requests, "account", "Only this account's", "ID");
+    add(requests, "model", "Only of this model", "NAME");
+    add(requests, "status", "Only with this status: 429, 5xx, failed", "STATUS");
+    add(requests, "limit", "At most so many (default: 100)", "N");
+    requests->add_flag("--json", command.json, "Print JSON");
+    requests->callback([&command] { command.kind = Kind::requests; });
+}
+
 /// The demo brings its own accounts and data, so that nothing of it can touch the real ones.
 void forbid_in_demo(const CommonFlags& flags)
 {
@@ -161,8 +187,9 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
         "etc/config.example.toml.\nSignals to `run`: HUP re-reads settings and the pool folder, "
         "TERM "
         "finishes open "
-        "requests and stops.\n`why`, `events` and `accounts` ask the running pool; they exit "
-        "with 0 when it is done,\n1 when the pool says no, 3 when no pool answers.");
+        "requests and stops.\n`why`, `events`, `accounts`, `usage` and `requests` ask the running "
+        "pool; they exit with 0 when it is done,\n1 when the pool says no, 3 when no pool "
+        "answers.");
     Values values;
     const CommonFlags common = add_common(app, values);
     bool version = false;
@@ -171,6 +198,7 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     const auto* check = app.add_subcommand("check", "Validate configuration and credential files");
     const auto* demo = app.add_subcommand("demo", "Serve built-in fake accounts, to look around");
     add_control(app, options.control);
+    add_history(app, options.control);
     const auto* simulate = add_simulate(app, options.simulate);
     const auto* version_command = app.add_subcommand("version", "Print the version");
     auto* child = app.add_subcommand("child", "One process of the running tree")->group("");
@@ -183,6 +211,10 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
 
     app.parse(std::move(arguments));
 
+    constexpr std::array kAskPool{"why", "events", "accounts", "reload", "usage", "requests"};
+    const bool asks_pool = std::any_of(kAskPool.begin(), kAskPool.end(), [&app](const char* name) {
+        return app.got_subcommand(name);
+    });
     using Command = Options::Command;
     if (version || version_command->parsed())
         options.command = Command::version;
@@ -190,9 +222,7 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
         options.command = Command::check;
     else if (demo->parsed())
         options.command = Command::demo;
-    else if (
-        app.got_subcommand("why") || app.got_subcommand("events") || app.got_subcommand("reload") ||
-        app.got_subcommand("accounts"))
+    else if (asks_pool)
         options.command = Command::control;
     else if (simulate->parsed())
         options.command = Command::simulate;

@@ -1,5 +1,5 @@
-/// The command line: `codex-pool [run|check|demo|simulate|why|events|accounts|version]` and their flags. CLI11 lives
-/// only in options.cpp.
+/// The command line: `codex-pool [run|check|demo|simulate|why|events|accounts|usage|requests|reload|version]` and their
+/// flags. CLI11 lives only in options.cpp.
 ///
 /// The children of the supervisor are started as `codex-pool child --role … --slot … --generation … --listener …`,
 /// a subcommand that the help does not show.

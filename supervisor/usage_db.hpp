@@ -1,11 +1,12 @@
-/// The usage database: one row per request and roll-ups per hour and day, user, account and model. This is its only writer;
-/// admin_ui/usage_query reads the same file (WAL). SQLite stays in usage_db.cpp.
+/// The usage database: one row per request and roll-ups per hour and day, user, account and model. This is its only
+/// writer; admin_ui/usage_query reads the same file (WAL). SQLite stays in usage_db.cpp.
 ///
 /// Schema (version 3; times in milliseconds since 1970, UTC):
 ///   requests(id, request_id, started_at, finished_at, user, provider, account, model, path, status, attempts,
 ///            outcome, websocket, input_tokens, cached_input_tokens, cache_creation_tokens, output_tokens,
 ///            reasoning_tokens, duration_ms, first_byte_ms, own_us, request_bytes, response_bytes,
-///            upstream_request_id, conversation, queued_ms, connect_ms)     in the order of finishing; pruned after usage_retention_days;
+///            upstream_request_id, conversation, queued_ms, connect_ms)
+///            in the order of finishing; pruned after usage_retention_days;
 ///            conversation is a hash: the same number = the same conversation; 0 = none (version 1: not known)
 ///   usage_hourly(hour, user, account, model, requests, failed_requests, input_tokens, cached_input_tokens,
 ///            cache_creation_tokens, output_tokens, reasoning_tokens, duration_ms, last_used)   never pruned

@@ -12,6 +12,11 @@ constexpr std::array kRoutes{
     OwnRoute{"/favicon.ico", false, Access::open, OwnTarget::admin},
     OwnRoute{"/static", true, Access::open, OwnTarget::admin},
     OwnRoute{"/healthz", false, Access::open, OwnTarget::healthz},
+    // What a pool user may see too, less than the owner does; all else below is the owner's.
+    OwnRoute{"/status", false, Access::user, OwnTarget::admin},
+    OwnRoute{"/status/usage", false, Access::user, OwnTarget::admin},
+    OwnRoute{"/api/pool", true, Access::user, OwnTarget::admin},
+    OwnRoute{"/api/openapi.json", false, Access::open, OwnTarget::admin},
     OwnRoute{"/status", true, Access::owner, OwnTarget::admin},
     OwnRoute{"/metrics", false, Access::owner, OwnTarget::admin},
     OwnRoute{"/admin", true, Access::owner, OwnTarget::admin},

@@ -68,6 +68,7 @@ struct Config {
     std::uint32_t pin_ttl_hours = 24;
     std::uint32_t usage_refresh_seconds = 300;
     std::uint32_t usage_retention_days = 30;
+    std::filesystem::path prices_file; ///< may be absent
 
     Secret friend_code;
     std::string friend_name;

@@ -1,5 +1,9 @@
+#include "admin_ui/assets.hpp"
+#include "admin_ui/frame.hpp"
+#include "admin_ui/history_pages.hpp"
 #include "admin_ui/pages.hpp"
 #include "admin_ui/status_parts.hpp"
+#include "admin_ui/usage_page.hpp"
 #include "tests/admin_ui/pool_fixture.hpp"
 
 #include <gtest/gtest.h>
@@ -30,9 +34,8 @@ void expect_obeys_policy(const std::string& page)
     EXPECT_EQ(page.find("{{"), std::string::npos) << "a place without a value";
 }
 
-History evil_history()
+RequestEntry evil_request()
 {
-    History history;
     RequestEntry request;
     request.model = kEvil;
     request.account = kEvil;
@@ -40,15 +43,38 @@ History evil_history()
     request.path = kEvil;
     request.outcome = kEvil;
     request.request_id = kEvil;
+    request.upstream_request_id = kEvil;
     request.finished_at = kNow;
-    history.requests.push_back(request);
-    history.problem = kEvil;
-    HourSums hour;
-    hour.hour = {kNow.value - 3'600'000};
-    hour.sums.input = 100;
-    hour.sums.output = 10;
-    history.hours.push_back(hour);
-    return history;
+    return request;
+}
+
+RunningView evil_running()
+{
+    RunningView running;
+    running.request_id = kEvil;
+    running.user = kEvil;
+    running.account = kEvil;
+    running.model = kEvil;
+    running.started_at = kNow;
+    return running;
+}
+
+std::string evil_usage_page(UsageGroup group)
+{
+    UsageRange range;
+    range.from = {kNow.value / kDayMillis * kDayMillis};
+    range.to = {range.from.value + kDayMillis};
+    range.group = group;
+    range.user = kEvil;
+    UsageRow row{range.from, kEvil, kEvil, kEvil, {}};
+    row.sums.requests = 1;
+    row.sums.input = 100;
+    const PriceList prices = PriceList::load({});
+    UsagePageView view;
+    view.report = usage_report(range, {row}, prices, [](std::string_view) { return false; });
+    view.problem = kEvil;
+    view.last = kEvil;
+    return usage_page(view, prices);
 }
 
 TEST(Pages, NothingFromOutsideBecomesHtml)
@@ -64,16 +90,39 @@ TEST(Pages, NothingFromOutsideBecomesHtml)
         routing.reason = kEvil;
     });
     pool.set_problems(kEvil, 1);
-    PoolView view = pool.view();
-    add_models(view, {{std::string("codex:") + kEvil, kEvil, {}}});
+    const PoolView view = pool.view();
+    PoolPageView lately;
+    lately.problem = kEvil;
+    lately.running = {{evil_running()}, 1};
+    RequestsPageView requests;
+    requests.page.requests.push_back(evil_request());
+    requests.page.next = 1;
+    requests.filter.user = requests.filter.account = requests.filter.model = kEvil;
+    requests.status = requests.from = requests.to = requests.problem = kEvil;
+    requests.now = kNow;
+    shared::Event event;
+    event.at = kNow;
+    event.type = shared::EventType::needs_login;
+    event.account = kEvil;
+    event.text = kEvil;
     for (const std::string& page :
-         {status_page(view, evil_history()),
+         {status_page(view, lately),
           landing_page(view, kEvil),
           shared_page(kEvil, kEvil),
+          evil_usage_page(UsageGroup::user),
+          evil_usage_page(UsageGroup::model),
+          requests_page(requests),
+          why_page(kEvil, kEvil, evil_request(), kNow),
+          events_page({event}, kNow),
           error_page(kEvil, kEvil)}) {
-        EXPECT_EQ(page.find("<script>alert"), std::string::npos);
+        EXPECT_EQ(page.find("<script>alert"), std::string::npos) << page;
         EXPECT_NE(page.find("&lt;script&gt;alert(1)&lt;/script&gt;"), std::string::npos);
         expect_obeys_policy(page);
+    }
+    // The parts that scripts put into the page later are the same HTML.
+    for (const PagePart& part : live_parts(view, lately.running, {})) {
+        EXPECT_EQ(part.html.str().find("<script"), std::string::npos) << part.id;
+        EXPECT_EQ(part.id.find_first_of("<>\"' "), std::string::npos);
     }
 }
 
@@ -117,12 +166,11 @@ TEST(Pages, TheStatusPageShowsAccountsWindowsAndProcesses)
     pool.set_window(a, 604800, 0.85, 86'400'000);
     pool.add_worker(0, 31337);
     pool.set_problems("/pool/x.json: is empty", 1);
-    History history = evil_history();
-    history.requests[0].status = 200;
-    const std::string page = status_page(pool.view(), history);
+    const std::string page = status_page(pool.view(), {});
     EXPECT_NE(page.find("codex:personal"), std::string::npos);
     EXPECT_NE(page.find("is-exhausted"), std::string::npos);
     EXPECT_NE(page.find("bar full"), std::string::npos);
+    EXPECT_NE(page.find("aria-current=\"page\">Pool</a>"), std::string::npos);
     EXPECT_NE(page.find("bar high"), std::string::npos);
     EXPECT_NE(page.find("85 %"), std::string::npos);
     EXPECT_NE(page.find("back in 2 h"), std::string::npos);
@@ -195,10 +243,63 @@ TEST(Pages, AssetsAreServedTemplatesAreNot)
     ASSERT_TRUE(style.has_value());
     EXPECT_EQ(style->content_type, "text/css; charset=utf-8");
     EXPECT_EQ(style->etag.size(), 18U);
-    EXPECT_TRUE(find_asset("app.js").has_value());
+    EXPECT_FALSE(style->versioned);
+    EXPECT_LT(style->gzip.size(), style->bytes.size() / 2);
+    EXPECT_TRUE(find_asset(assets_version() + "/live.js")->versioned);
     EXPECT_TRUE(find_asset("favicon.svg").has_value());
-    for (const char* name : {"status.html", "", "..", "../style.css", "nothing.css"})
+    for (const char* name :
+         {"frame.html", "", "..", "../style.css", "nothing.css", "prices.json", "0123/style.css"})
         EXPECT_FALSE(find_asset(name).has_value()) << name;
+}
+
+TEST(Pages, TheFirstViewIsSmall)
+{
+    constexpr std::size_t kBytesMax = 100'000;
+    PoolFixture pool;
+    for (int i = 0; i < 60; ++i) {
+        const auto slot = pool.add_account("codex:account-" + std::to_string(i));
+        pool.set_window(slot, 18000, 0.5, 7'200'000);
+        pool.set_window(slot, 604800, 0.25, 86'400'000);
+    }
+    std::size_t bytes = gzip_compressed(status_page(pool.view(), {}), 5).size();
+    for (const char* name : {"style.css", "app.js", "live.js", "morph.js", "favicon.svg"}) {
+        const auto asset = find_asset(name);
+        ASSERT_TRUE(asset.has_value()) << name;
+        bytes += asset->gzip.empty() ? asset->bytes.size() : asset->gzip.size();
+    }
+    EXPECT_LT(bytes, kBytesMax);
+}
+
+TEST(Pages, TheNextRiskIsOneSentence)
+{
+    PoolFixture pool;
+    const auto a = pool.add_account("codex:a");
+    pool.add_account("codex:b");
+    pool.set_window(a, 18000, 0.6, 7'200'000);
+    EXPECT_EQ(next_risk(pool.view()), "");
+    pool.mapping->accounts[a].with_lock([](shared::AccountRecord& record) {
+        record.short_learning.percent_per_hour = 40;
+        record.short_learning.samples = 9;
+        record.short_learning.anchor_at = record.routing.short_window.seen_at;
+    });
+    const std::string risk = next_risk(pool.view());
+    EXPECT_NE(risk.find("codex:a runs out of its 5 hours in"), std::string::npos) << risk;
+    EXPECT_NE(risk.find("1 other codex account can go on."), std::string::npos) << risk;
+    pool.edit(1, [](auto&, shared::AccountRouting& routing) {
+        routing.state = shared::AccountState::disabled;
+    });
+    EXPECT_NE(next_risk(pool.view()).find("no other codex account can serve"), std::string::npos);
+}
+
+TEST(Pages, AFriendsNavigationIsShorter)
+{
+    Frame frame;
+    frame.title = "x";
+    frame.audience = Audience::friend_;
+    const std::string page = framed(frame, Html());
+    EXPECT_NE(page.find("/status/setup"), std::string::npos);
+    for (const char* path : {"/status/requests", "/status/events", "/status/people"})
+        EXPECT_EQ(page.find(path), std::string::npos) << path;
 }
 
 TEST(Pages, NumbersAreShort)

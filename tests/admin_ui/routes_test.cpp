@@ -1,3 +1,4 @@
+#include "admin_ui/assets.hpp"
 #include "admin_ui/routes.hpp"
 #include "tests/admin_ui/pool_fixture.hpp"
 #include "tests/support/temp_dir.hpp"
@@ -127,8 +128,15 @@ TEST_F(RoutesTest, AssetsAreRevalidatedByTheirTag)
     EXPECT_EQ(ask(request).status, 200U);
     EXPECT_EQ(header(get("/static/style.css"), "Cache-Control"), "public, no-cache");
     EXPECT_EQ(
-        header(get("/static/style.css", "v=1"), "Cache-Control"),
+        header(get("/static/" + assets_version() + "/style.css"), "Cache-Control"),
         "public, max-age=31536000, immutable");
+    request.accept_encoding = "br, gzip";
+    const PageResponse small = ask(request);
+    EXPECT_EQ(header(small, "Content-Encoding"), "gzip");
+    EXPECT_EQ(header(small, "Vary"), "Accept-Encoding");
+    EXPECT_EQ(small.body.substr(0, 2), "\x1f\x8b");
+    request.accept_encoding = "gzip;q=0";
+    EXPECT_EQ(header(ask(request), "Content-Encoding"), "(absent)");
 }
 
 TEST_F(RoutesTest, ReloadIsAskedForByPostFromHereOnly)
@@ -389,6 +397,78 @@ TEST_F(RoutesTest, AccountsAsATable)
         "\n"
         "1 account of 2 can serve (1 needs_login).\n");
     EXPECT_EQ(header(get("/admin/accounts"), "Content-Type"), "application/json");
+}
+
+TEST_F(RoutesTest, APoolUserSeesNeitherAccountsNorOthers)
+{
+    const auto slot = pool_.add_account("codex:secret-name");
+    pool_.set_window(slot, 18000, 0.5, 7'200'000);
+    PageRequest request;
+    request.caller.role = CallerRole::user;
+    request.caller.user = "ann";
+    const auto body = [&](const std::string& path, const std::string& query = "") {
+        request.path = path;
+        request.query = query;
+        return ask(request);
+    };
+    for (const char* path : {"/status", "/status/usage", "/api/pool/stats", "/api/pool/users"}) {
+        const PageResponse page = body(path);
+        EXPECT_EQ(page.status, 200U) << path;
+        for (const char* secret :
+             {"secret-name", "owner@example.com", "/status/requests", "acct-77"})
+            EXPECT_EQ(page.body.find(secret), std::string::npos) << path << secret;
+    }
+    EXPECT_NE(body("/status").body.find("ann"), std::string::npos);
+    EXPECT_EQ(body("/status", "format=json").body.find("secret-name"), std::string::npos);
+    EXPECT_EQ(body("/status/usage", "group=account").status, 400U);
+    EXPECT_EQ(body("/status/usage", "group=user").status, 400U);
+    EXPECT_EQ(body("/status/usage", "user=bob").status, 400U);
+    EXPECT_EQ(body("/status/usage", "group=model&user=ann").status, 200U);
+    EXPECT_EQ(body("/api/pool/users/ann/daily").status, 200U);
+    EXPECT_EQ(body("/api/pool/users/bob/daily").status, 403U);
+    EXPECT_EQ(json::parse(body("/api/pool/whoami").body)["user_id"], "ann");
+}
+
+TEST_F(RoutesTest, LargeAnswersGoCompressedToThoseWhoTakeIt)
+{
+    for (int i = 0; i < 20; ++i)
+        pool_.add_account("codex:" + std::to_string(i));
+    PageRequest request;
+    request.path = "/status";
+    request.accept_encoding = "gzip, br";
+    const PageResponse small = ask(request);
+    EXPECT_EQ(header(small, "Content-Encoding"), "gzip");
+    request.accept_encoding.clear();
+    const PageResponse plain = ask(request);
+    EXPECT_EQ(header(plain, "Content-Encoding"), "(absent)");
+    EXPECT_LT(small.body.size() * 4, plain.body.size());
+    request.accept_encoding = "gzip";
+    request.path = "/admin/live";
+    EXPECT_EQ(header(ask(request), "Content-Encoding"), "(absent)") << "a stream is not held back";
+}
+
+TEST_F(RoutesTest, SillyQuestionsToTheHistoryGetASentence)
+{
+    for (const auto& [path, query] :
+         {std::pair{"/admin/usage", "by=year"},
+          {"/admin/requests", "status=9"},
+          {"/admin/requests", "status=099"},
+          {"/admin/requests", "outcome=great"},
+          {"/admin/requests", "from=2026-01-02&to=2026-01-01"},
+          {"/admin/requests", "before=0"},
+          {"/admin/requests", "unknown=1"},
+          {"/admin/live", "format=xml"},
+          {"/admin/why", "id=0123456789abcdef&row=-1"},
+          {"/api/pool/hourly", "hours=169"},
+          {"/api/pool/users/a/daily", "days=91"}}) {
+        const PageResponse refused = get(path, query);
+        EXPECT_EQ(refused.status, 400U) << path << query;
+        EXPECT_TRUE(json::parse(refused.body)["error"].get<std::string>().ends_with('.')) << query;
+    }
+    const std::string page =
+        get("/status/requests", "model=%3Cscript%3Ealert(1)", "text/html").body;
+    EXPECT_NE(page.find("&lt;script&gt;alert(1)"), std::string::npos);
+    EXPECT_EQ(page.find("<script>alert"), std::string::npos);
 }
 
 } // namespace

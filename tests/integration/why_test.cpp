@@ -168,8 +168,8 @@ TEST_F(Why, ThePageLinksToIt)
     start();
     const std::string id = ask(turn_of(Cli::claude, "c"));
     ASSERT_TRUE(eventually([&] {
-        return get("/status", {{"Accept", "text/html"}}).body.find("/status/why?id=" + id) !=
-               std::string::npos;
+        return get("/status/requests", {{"Accept", "text/html"}})
+                   .body.find("/status/why?id=" + id) != std::string::npos;
     }));
     const fake::Response page = get("/status/why?id=" + id, {{"Accept", "text/html"}});
     EXPECT_EQ(page.status, 200U);

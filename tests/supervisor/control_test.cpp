@@ -202,5 +202,28 @@ TEST(ControlCommand, AnAnswerThatBreaksOffIsNoAnswer)
     }
 }
 
+TEST(ControlCommand, HistoryIsAskedForAsTheTerminalTakesIt)
+{
+    ControlCommand usage;
+    usage.kind = ControlCommand::Kind::usage;
+    usage.query = {{"last", "7d"}, {"group", "user"}, {"user", "a&b=c"}, {"by", ""}};
+    EXPECT_EQ(
+        control_call(usage).target, "/admin/usage?format=text&group=user&last=7d&user=a%26b%3Dc");
+    EXPECT_EQ(
+        control_call(usage, {true, true, 132}).target,
+        "/admin/usage?format=text&group=user&last=7d&user=a%26b%3Dc&color=1&bars=1&columns=132");
+    EXPECT_EQ(
+        control_call(usage, {false, true, 5}).target,
+        "/admin/usage?format=text&group=user&last=7d&user=a%26b%3Dc&bars=1")
+        << "a width nobody can use";
+    usage.json = true;
+    EXPECT_EQ(
+        control_call(usage, {true, true, 132}).target,
+        "/admin/usage?format=json&group=user&last=7d&user=a%26b%3Dc");
+    ControlCommand requests;
+    requests.kind = ControlCommand::Kind::requests;
+    EXPECT_EQ(control_call(requests).target, "/admin/requests?format=text");
+}
+
 } // namespace
 } // namespace supervisor

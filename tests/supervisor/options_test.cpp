@@ -64,6 +64,14 @@ TEST(Options, OwnersCommands)
     EXPECT_FALSE(control({"events"}).follow);
     EXPECT_TRUE(control({"events", "-f"}).follow);
     EXPECT_EQ(control({"accounts"}).kind, Kind::accounts);
+    const auto usage = control({"usage", "--group", "model", "--last", "30d", "--json"});
+    EXPECT_EQ(usage.kind, Kind::usage);
+    EXPECT_EQ(usage.query.at("group"), "model");
+    EXPECT_EQ(usage.query.at("last"), "30d");
+    EXPECT_TRUE(usage.json);
+    const auto requests = control({"requests", "--status", "failed"});
+    EXPECT_EQ(requests.kind, Kind::requests);
+    EXPECT_EQ(requests.query.at("status"), "failed");
     for (const char* action : {"enable", "disable", "clear", "refresh", "test"}) {
         const ControlCommand command = control({"accounts", action, "codex:a b", "--json"});
         EXPECT_EQ(command.kind, Kind::account_action);

@@ -289,12 +289,15 @@ TEST_F(AuthenticateTest, OpenRoutesKnowWhoIsThere)
 TEST(OwnRoutes, EverythingBelowAdminIsTheOwnersAndStaysHere)
 {
     for (const char* path :
-         {"/status", "/metrics", "/admin", "/admin/", "/admin/accounts", "/admin/x/y"}) {
+         {"/status/requests", "/metrics", "/admin", "/admin/", "/admin/accounts", "/admin/x/y"}) {
         const auto route = own_route(path);
         ASSERT_TRUE(route) << path;
         EXPECT_EQ(route->access, Access::owner) << path;
     }
-    for (const char* path : {"/", "/healthz", "/favicon.ico"}) {
+    for (const char* path :
+         {"/status", "/status/usage", "/api/pool/stats", "/api/pool/users/a/daily"})
+        EXPECT_EQ(own_route(path)->access, Access::user) << path;
+    for (const char* path : {"/", "/healthz", "/favicon.ico", "/api/openapi.json"}) {
         EXPECT_EQ(own_route(path)->access, Access::open) << path;
     }
     for (const char* path : {"/administrator", "/v1/responses", "/healthzz", "/statuses"}) {
