@@ -51,13 +51,14 @@ int main(int argc, char** argv)
     if (arguments.empty()) {
         std::cerr << "usage: fake_upstreams FOLDER [codex=N codex_key=N claude=N claude_key=N "
                      "gemini=N gemini_key=N]\n"
-                     "       [--strict] [--no-websockets] [--interval=MS] [--deltas=N] "
+                     "       [--strict] [--no-websockets] [--interval=MS] [--deltas=N] [--quotas] "
                      "[--record=FOLDER] [--port=N]\n";
         return 2;
     }
     (void)::prctl(PR_SET_PDEATHSIG, SIGTERM);
     fake::ServerOptions options;
     std::vector<fake::Account> accounts;
+    bool quotas = false; // each account has used up more than the one before
     for (std::size_t i = 1; i < arguments.size(); ++i) {
         const std::string& argument = arguments[i];
         const std::size_t equals = argument.find('=');
@@ -73,6 +74,8 @@ int main(int argc, char** argv)
             options.deltas = std::stoul(value);
         else if (name == "--record")
             options.record_folder = value;
+        else if (name == "--quotas")
+            quotas = true;
         else if (name == "--port")
             options.port = static_cast<std::uint16_t>(std::stoul(value));
         else {
@@ -88,8 +91,14 @@ int main(int argc, char** argv)
     const std::filesystem::path folder = arguments[0];
     std::filesystem::create_directories(folder / "pool");
     fake::Server server(options);
+    double used = 6;
     for (const fake::Account& account : accounts) {
         server.add_account(account);
+        if (quotas) {
+            server.set_quota(
+                account.name, {.short_used = used, .long_used = used * 0.7, .step = 0.2});
+            used = used > 85 ? 12 : used + 19;
+        }
         fake::write_credential(account, folder / "pool");
     }
     std::ofstream(folder / "upstream.toml") << server.upstream_toml();
