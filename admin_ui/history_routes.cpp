@@ -265,10 +265,11 @@ PageResponse Routes::requests(const PageRequest& request, bool as_page, UnixMill
         return made_response(200, kHtmlType, requests_page(view));
     }
     if (!found.has_value()) return error_response(request, 503, found.error().text());
-    if (text) return made_response(200, kTextType, requests_text(*found, style));
-    PageResponse page = made_response(200, kJsonType, requests_json(found->requests));
-    if (found->next != 0) page.headers.push_back({"X-Next-Before", std::to_string(found->next)});
-    return page;
+    const RequestPage& rows = *found;
+    if (text) return made_response(200, kTextType, requests_text(rows, style));
+    PageResponse answer = made_response(200, kJsonType, requests_json(rows.requests));
+    if (rows.next != 0) answer.headers.push_back({"X-Next-Before", std::to_string(rows.next)});
+    return answer;
 }
 
 PageResponse Routes::why(const PageRequest& request, bool as_page, UnixMillis now)
