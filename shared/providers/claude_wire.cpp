@@ -1,5 +1,6 @@
 #include "shared/providers/claude_wire.hpp"
 
+#include "shared/providers/pool_errors.hpp"
 #include "shared/providers/reset_time.hpp"
 #include "shared/providers/verdicts.hpp"
 
@@ -155,25 +156,6 @@ std::string_view error_type(PoolError::Kind kind)
     return "api_error";
 }
 
-/// Whether asking again soon is pointless. Claude Code would otherwise repeat a 401 for three minutes.
-bool is_final(const PoolError& error)
-{
-    switch (error.kind) {
-    case PoolError::Kind::bad_request:
-    case PoolError::Kind::unauthorized:
-    case PoolError::Kind::forbidden:
-    case PoolError::Kind::not_found:
-    case PoolError::Kind::body_too_large:
-    case PoolError::Kind::no_account:
-    case PoolError::Kind::user_disabled:
-        return true;
-    case PoolError::Kind::user_limit: // without an end only the owner can lift it
-        return !error.retry_at.is_set();
-    default:
-        return false;
-    }
-}
-
 } // namespace
 
 QuotaUpdate read_quota(const http::ResponseHead& response)
@@ -312,24 +294,23 @@ LocalReply hello_reply()
 
 LocalReply error_reply(const PoolError& error)
 {
-    // Below this the client's own waiting is best; above it Claude Code shows its "limit reached" at once if
-    // it is told as by the vendor. (It does so for subscription tokens whatever Retry-After says.)
-    constexpr std::int64_t kTellAsLimitSeconds = 60;
-
     json body;
     body["type"] = "error";
-    body["error"] = {{"type", error_type(error.kind)}, {"message", error.message}};
+    body["error"] = {{"type", error_type(error.kind)}, {"message", message_with_reset(error)}};
     LocalReply reply = json_reply(error.status(), body);
     add_retry_after(error, reply);
-    bool final_answer = is_final(error);
-    if (error.status() == 429 && retry_seconds(error) > kTellAsLimitSeconds) {
-        const std::string unified_name(kUnified);
-        reply.headers.push_back({unified_name + "status", "rejected"});
-        reply.headers.push_back({unified_name + "reset", seconds_of(error.retry_at)});
-        reply.headers.push_back({unified_name + "representative-claim", "five_hour"});
-        final_answer = true;
-    }
-    if (final_answer) reply.headers.push_back({"X-Should-Retry", "false"});
+    add_should_retry(error, reply);
+    // With a subscription's token the CLI shows "You've hit your usage limit · resets …" if it is told as by the
+    // vendor. Without a reset that fits a user's own limit only: an account may come back at any time.
+    const bool known_end = error.retry_at.is_set();
+    const bool limit = error.status() == 429 && !ends_soon(error) &&
+                       (known_end || error.kind == PoolError::Kind::user_limit);
+    if (!limit) return reply;
+    const std::string unified_name(kUnified);
+    reply.headers.push_back({unified_name + "status", "rejected"});
+    // Names no window, so that the CLI names none either.
+    reply.headers.push_back({unified_name + "representative-claim", "pool"});
+    if (known_end) reply.headers.push_back({unified_name + "reset", seconds_of(error.retry_at)});
     return reply;
 }
 

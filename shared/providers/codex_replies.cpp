@@ -1,4 +1,5 @@
 #include "shared/providers/codex.hpp"
+#include "shared/providers/pool_errors.hpp"
 #include "shared/providers/verdicts.hpp"
 
 #include <nlohmann/json.hpp>
@@ -20,10 +21,12 @@ struct ErrorWords {
     const char* code;
 };
 
-ErrorWords words_for(PoolError::Kind kind) noexcept
+ErrorWords words_for(const PoolError& error) noexcept
 {
     using Kind = PoolError::Kind;
-    switch (kind) {
+    // This type makes the CLI wait for Retry-After and go on; usage_limit_reached ends its turn at once.
+    if (ends_soon(error)) return {"rate_limit_exceeded", "rate_limit_exceeded"};
+    switch (error.kind) {
     case Kind::bad_request:
         return {"invalid_request_error", "invalid_request"};
     case Kind::unauthorized:
@@ -44,7 +47,7 @@ ErrorWords words_for(PoolError::Kind kind) noexcept
         return {"server_error", "upstream_timeout"};
     case Kind::overloaded:
         return {"server_error", "overloaded"};
-    case Kind::user_limit: // the type is what ends the CLI's turn at once
+    case Kind::user_limit:
         return {"usage_limit_reached", "user_limit_reached"};
     case Kind::user_disabled:
         return {"invalid_request_error", "user_disabled"};
@@ -54,8 +57,8 @@ ErrorWords words_for(PoolError::Kind kind) noexcept
 
 Json error_object(const PoolError& error)
 {
-    const ErrorWords words = words_for(error.kind);
-    Json object{{"message", error.message}, {"type", words.type}, {"code", words.code}};
+    const ErrorWords words = words_for(error);
+    Json object{{"message", message_with_reset(error)}, {"type", words.type}, {"code", words.code}};
     if (error.status() != 429) {
         object["param"] = nullptr;
         return object;
@@ -68,6 +71,21 @@ Json error_object(const PoolError& error)
     }
     return object;
 }
+
+/// What the CLI puts between "You've hit your usage limit." and ", or try again at …": it shows nothing else of the
+/// error. Empty where its own words suffice. A field's value, so printable ASCII only.
+std::string promo_message(const PoolError& error)
+{
+    std::string text;
+    if (error.kind != PoolError::Kind::user_limit || ends_soon(error)) return text;
+    for (const char c : error.message)
+        text += c >= ' ' && c <= '~' ? c : '?';
+    while (text.ends_with('.') || text.ends_with(' '))
+        text.pop_back();
+    return text;
+}
+
+constexpr const char* kPromoHeader = "x-codex-promo-message";
 
 std::string text_of(const Json& json)
 {
@@ -280,6 +298,9 @@ CodexProvider::error_reply(const PoolError& error, const http::RequestHead& /*re
 {
     LocalReply reply = json_reply(error.status(), {{"error", error_object(error)}});
     add_retry_after(error, reply);
+    add_should_retry(error, reply);
+    const std::string promo = promo_message(error);
+    if (!promo.empty()) reply.headers.push_back({kPromoHeader, promo});
     return reply;
 }
 
@@ -300,7 +321,9 @@ std::string CodexProvider::error_message(const PoolError& error) const
 {
     Json message{{"type", "error"}, {"status", error.status()}, {"error", error_object(error)}};
     if (const std::int64_t seconds = retry_seconds(error); seconds > 0)
-        message["headers"] = {{"retry-after", std::to_string(seconds)}};
+        message["headers"]["retry-after"] = std::to_string(seconds);
+    if (const std::string promo = promo_message(error); !promo.empty())
+        message["headers"][kPromoHeader] = promo;
     return text_of(message);
 }
 

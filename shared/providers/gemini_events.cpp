@@ -1,4 +1,5 @@
 #include "shared/providers/gemini_wire.hpp"
+#include "shared/providers/pool_errors.hpp"
 #include "shared/providers/reset_time.hpp"
 #include "shared/providers/verdicts.hpp"
 
@@ -257,25 +258,27 @@ void read_event(std::span<const http::PickedValue> values, UnixMillis now, Respo
 
 LocalReply error_reply(const PoolError& error)
 {
-    // A RetryInfo of more than five minutes makes Gemini CLI stop at once with our message; below that it waits
-    // (measured with 0.61.0).
-    nlohmann::json details = nlohmann::json::array();
     const std::int64_t seconds = retry_seconds(error);
-    // A limit without an end: the reason that the CLI takes for the end of a quota, not of a moment.
-    if (error.kind == PoolError::Kind::user_limit && seconds == 0)
-        details.push_back(
-            {{"@type", "type.googleapis.com/google.rpc.ErrorInfo"},
-             {"reason", "QUOTA_EXHAUSTED"},
-             {"domain", "cloudcode-pa.googleapis.com"}});
+    std::string message = message_with_reset(error);
+    nlohmann::json details = nlohmann::json::array();
+    // Up to five minutes of RetryInfo the CLI waits, beyond that it stops at once and shows our message.
     if (seconds > 0)
         details.push_back(
             {{"@type", "type.googleapis.com/google.rpc.RetryInfo"},
              {"retryDelay", std::to_string(seconds) + "s"}});
+    // Without one it would ask for three minutes: this reason makes it stop, of this domain only.
+    else if (error.status() == 429)
+        details.push_back(
+            {{"@type", "type.googleapis.com/google.rpc.ErrorInfo"},
+             {"reason", "QUOTA_EXHAUSTED"},
+             {"domain", "cloudcode-pa.googleapis.com"}});
+    // A 503 is repeated for as long, unless the message says that the limit is none at all.
+    if (error.kind == PoolError::Kind::no_account) message += " (limit: 0)";
 
     nlohmann::json body;
     body["error"] = {
         {"code", error.status()},
-        {"message", error.message},
+        {"message", std::move(message)},
         {"status", status_name(error.kind)},
         {"details", std::move(details)}};
     LocalReply reply = json_reply(error.status(), body);

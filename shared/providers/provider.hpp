@@ -253,7 +253,9 @@ struct PoolError {
     };
 
     Kind kind = Kind::upstream_failed;
-    std::string message; ///< one sentence for a person; no account names, no secrets
+    /// One sentence for a person; no account names, no secrets, no times (retry_at is added where a client shows only
+    /// the message). Codex goes on after user_limit's with ", or try again at …".
+    std::string message;
     UnixMillis retry_at; ///< earliest authoritative reset; unset = unknown (never invented)
     UnixMillis now;
 

@@ -129,17 +129,4 @@ LocalReply json_reply(unsigned status, const nlohmann::json& body)
     return reply;
 }
 
-std::int64_t retry_seconds(const PoolError& error) noexcept
-{
-    if (!error.retry_at.is_set()) return 0;
-    const std::int64_t millis = error.retry_at.since(error.now).count();
-    return std::max<std::int64_t>(1, (millis + 999) / 1000);
-}
-
-void add_retry_after(const PoolError& error, LocalReply& reply)
-{
-    const std::int64_t seconds = retry_seconds(error);
-    if (seconds > 0) reply.headers.push_back({"Retry-After", std::to_string(seconds)});
-}
-
 } // namespace shared::providers

@@ -53,10 +53,4 @@ inline constexpr std::int64_t kTokensMax = 1'000'000'000'000;
 /// A reply of the pool's own: application/json, invalid UTF-8 replaced.
 [[nodiscard]] LocalReply json_reply(unsigned status, const nlohmann::json& body);
 
-/// Adds Retry-After in whole seconds (rounded up, at least 1) if the error knows when to come back.
-void add_retry_after(const PoolError& error, LocalReply& reply);
-
-/// Seconds from error.now to error.retry_at, rounded up, at least 1; 0 if no time is known.
-[[nodiscard]] std::int64_t retry_seconds(const PoolError& error) noexcept;
-
 } // namespace shared::providers

@@ -564,7 +564,9 @@ TEST_F(ClaudeTest, ErrorsInAnthropicsDialect)
     const auto type = [](const LocalReply& answer) {
         const auto body = nlohmann::json::parse(answer.body);
         EXPECT_EQ(body["type"], "error");
-        EXPECT_EQ(body["error"]["message"], "No account is free.");
+        EXPECT_THAT(
+            body["error"]["message"].get<std::string>(),
+            ::testing::StartsWith("No account is free"));
         return body["error"]["type"].get<std::string>();
     };
     const auto field = [](const LocalReply& answer, std::string_view name) {
@@ -587,6 +589,12 @@ TEST_F(ClaudeTest, ErrorsInAnthropicsDialect)
     EXPECT_EQ(field(unknown, "retry-after"), "");
     EXPECT_EQ(field(unknown, "anthropic-ratelimit-unified-status"), "");
 
+    EXPECT_EQ(field(unknown, "x-should-retry"), "false") << "nobody knows when";
+
+    EXPECT_EQ(field(reply(Kind::deadline), "x-should-retry"), "false");
+    EXPECT_EQ(field(reply(Kind::upstream_failed), "x-should-retry"), "") << "it may pass";
+    EXPECT_EQ(field(reply(Kind::overloaded), "x-should-retry"), "");
+
     const LocalReply soon = reply(Kind::exhausted, kNow.plus(std::chrono::milliseconds(1500)));
     EXPECT_EQ(field(soon, "retry-after"), "2");
     EXPECT_EQ(field(soon, "x-should-retry"), "");
@@ -595,6 +603,12 @@ TEST_F(ClaudeTest, ErrorsInAnthropicsDialect)
     EXPECT_EQ(field(late, "retry-after"), "10800");
     EXPECT_EQ(field(late, "anthropic-ratelimit-unified-status"), "rejected");
     EXPECT_EQ(field(late, "anthropic-ratelimit-unified-reset"), "1763816400");
+    EXPECT_EQ(field(late, "anthropic-ratelimit-unified-representative-claim"), "pool")
+        << "which window it is nobody says";
+    EXPECT_EQ(
+        nlohmann::json::parse(late.body)["error"]["message"],
+        "No account is free (until 2025-11-22 13:00 UTC).")
+        << "with an API key the CLI shows nothing else";
 }
 
 TEST_F(ClaudeTest, AUsersOwnLimitIsFinalUnlessItEndsSoon)
@@ -611,6 +625,8 @@ TEST_F(ClaudeTest, AUsersOwnLimitIsFinalUnlessItEndsSoon)
     auto told = fields(Kind::user_limit);
     EXPECT_EQ(told["X-Should-Retry"], "false") << "nobody but the owner can lift it";
     EXPECT_FALSE(told.contains("Retry-After"));
+    EXPECT_EQ(told["anthropic-ratelimit-unified-status"], "rejected");
+    EXPECT_FALSE(told.contains("anthropic-ratelimit-unified-reset")) << "never invented";
     told = fields(Kind::user_limit, kNow.plus(std::chrono::seconds(20)));
     EXPECT_FALSE(told.contains("X-Should-Retry"));
     EXPECT_EQ(told["Retry-After"], "20");

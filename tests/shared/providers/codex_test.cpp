@@ -750,6 +750,13 @@ TEST_F(CodexTest, ErrorsInsideAStream)
 
 // ---- errors of the pool -----------------------------------------------------------------------------------------
 
+std::string header(const LocalReply& reply, std::string_view name)
+{
+    for (const http::Header& field : reply.headers)
+        if (http::iequals(field.name, name)) return field.value;
+    return {};
+}
+
 TEST_F(CodexTest, ErrorsInTheClientsDialect)
 {
     const Request request("POST", "/v1/responses");
@@ -762,15 +769,25 @@ TEST_F(CodexTest, ErrorsInTheClientsDialect)
     Json body = Json::parse(told.body)["error"];
     EXPECT_EQ(body["type"], "usage_limit_reached");
     EXPECT_FALSE(body.contains("resets_at")) << "never invented";
-    EXPECT_EQ(told.headers.size(), 1U);
+    EXPECT_EQ(header(told, "X-Should-Retry"), "false");
+    EXPECT_EQ(header(told, "Retry-After"), "");
+
+    error.retry_at = kNow.plus(std::chrono::milliseconds(60'500));
+    told = codex->error_reply(error, request);
+    body = Json::parse(told.body)["error"];
+    EXPECT_EQ(body["type"], "usage_limit_reached");
+    EXPECT_EQ(body["resets_at"], 1'795'000'061);
+    EXPECT_EQ(body["resets_in_seconds"], 61);
+    EXPECT_EQ(header(told, "Retry-After"), "61");
+    EXPECT_EQ(header(told, "X-Should-Retry"), "false");
 
     error.retry_at = kNow.plus(std::chrono::milliseconds(59'500));
     told = codex->error_reply(error, request);
     body = Json::parse(told.body)["error"];
-    EXPECT_EQ(body["resets_at"], 1'795'000'060);
+    EXPECT_EQ(body["type"], "rate_limit_exceeded") << "soon over: the CLI waits and goes on";
     EXPECT_EQ(body["resets_in_seconds"], 60);
-    EXPECT_EQ(told.headers.at(1).name, "Retry-After");
-    EXPECT_EQ(told.headers.at(1).value, "60");
+    EXPECT_EQ(header(told, "Retry-After"), "60");
+    EXPECT_EQ(header(told, "X-Should-Retry"), "");
 
     const Json message = Json::parse(codex->error_message(error));
     EXPECT_EQ(message["type"], "error");
@@ -794,7 +811,10 @@ TEST_F(CodexTest, AUsersOwnLimitEndsTheTurnAtOnce)
     error.message = "Your daily limit is reached.";
     error.now = kNow;
     const Request request("POST", "/v1/responses");
-    const Json without = Json::parse(codex->error_reply(error, request).body)["error"];
+    const LocalReply told = codex->error_reply(error, request);
+    const Json without = Json::parse(told.body)["error"];
+    EXPECT_EQ(header(told, "x-codex-promo-message"), "Your daily limit is reached")
+        << "the one thing the CLI shows of it";
     EXPECT_EQ(without["type"], "usage_limit_reached");
     EXPECT_EQ(without["code"], "user_limit_reached");
     EXPECT_FALSE(without.contains("resets_at")) << "never invented";
@@ -805,6 +825,15 @@ TEST_F(CodexTest, AUsersOwnLimitEndsTheTurnAtOnce)
     EXPECT_EQ(message["error"]["type"], "usage_limit_reached");
     EXPECT_EQ(message["error"]["resets_in_seconds"], 7200);
     EXPECT_EQ(message["headers"]["retry-after"], "7200");
+    EXPECT_EQ(message["headers"]["x-codex-promo-message"], "Your daily limit is reached");
+    error.message = "5 \xE2\x82\xAC a day\r\nX: y";
+    EXPECT_EQ(
+        header(codex->error_reply(error, request), "x-codex-promo-message"), "5 ??? a day??X: y");
+
+    error.retry_at = kNow.plus(std::chrono::seconds(5));
+    const LocalReply soon = codex->error_reply(error, request);
+    EXPECT_EQ(Json::parse(soon.body)["error"]["type"], "rate_limit_exceeded");
+    EXPECT_EQ(header(soon, "x-codex-promo-message"), "");
 
     error.kind = PoolError::Kind::user_disabled;
     error.retry_at = {};

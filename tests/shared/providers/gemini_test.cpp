@@ -367,12 +367,19 @@ TEST_F(GeminiTest, ErrorsInGooglesDialect)
     EXPECT_EQ(spent.status, 429U);
     EXPECT_EQ(error(spent)["code"], 429);
     EXPECT_EQ(error(spent)["status"], "RESOURCE_EXHAUSTED");
-    EXPECT_EQ(error(spent)["message"], "No account is free.");
+    EXPECT_EQ(error(spent)["message"], "No account is free (until 2025-11-22 11:00 UTC).");
     EXPECT_EQ(error(spent)["details"][0]["retryDelay"], "3600s");
     EXPECT_TRUE(std::any_of(spent.headers.begin(), spent.headers.end(), [](const auto& header) {
         return header.name == "Retry-After" && header.value == "3600";
     }));
-    EXPECT_TRUE(error(reply(Kind::exhausted))["details"].empty());
+    EXPECT_EQ(error(spent)["details"].size(), 1U);
+    const auto unknown = error(reply(Kind::exhausted))["details"];
+    ASSERT_EQ(unknown.size(), 1U);
+    EXPECT_EQ(unknown[0]["reason"], "QUOTA_EXHAUSTED") << "else the CLI asks for minutes";
+    EXPECT_EQ(unknown[0]["domain"], "cloudcode-pa.googleapis.com");
+    EXPECT_THAT(
+        error(reply(Kind::no_account))["message"].get<std::string>(), HasSubstr("limit: 0"));
+    EXPECT_TRUE(error(reply(Kind::upstream_failed))["details"].empty());
     EXPECT_EQ(error(reply(Kind::unauthorized))["status"], "UNAUTHENTICATED");
     EXPECT_EQ(error(reply(Kind::not_found))["status"], "NOT_FOUND");
     EXPECT_EQ(error(reply(Kind::deadline))["status"], "DEADLINE_EXCEEDED");
