@@ -59,7 +59,10 @@ Task<bool> Exchange::serve()
         co_return co_await refuse(
             PoolError::Kind::overloaded, "this pool runs as many requests as it can");
     if (const shared::LimitHit met = admit(); met.kind != shared::LimitKind::none)
-        co_return co_await refuse(PoolError::Kind::user_limit, limit_sentence(met), met.until);
+        co_return co_await refuse(
+            PoolError::Kind::user_limit,
+            limit_sentence(met),
+            ask_again_at(met, shared::now_unix()));
     waiting.ask.slot = worker_.slot;
     if (waiting.route.generates) {
         waiting.ask.user = worker_.fair_user(user_.view(), provider_->id());

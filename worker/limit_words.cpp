@@ -1,6 +1,6 @@
 #include "worker/limit_words.hpp"
 
-#include "shared/base/time_text.hpp"
+#include <chrono>
 
 namespace worker {
 namespace {
@@ -19,10 +19,8 @@ std::string grouped(std::uint64_t number)
 
 std::string used_up(const LimitHit& met, const char* what)
 {
-    std::string text = "You have used " + grouped(met.used) + " of the " + grouped(met.limit) +
-                       " " + what + " this pool allows you";
-    if (met.until.is_set()) text += "; it goes on at " + shared::iso_time(met.until);
-    return text + ".";
+    return "You have used " + grouped(met.used) + " of the " + grouped(met.limit) + " " + what +
+           " this pool allows you.";
 }
 
 } // namespace
@@ -49,6 +47,14 @@ std::string limit_sentence(const LimitHit& met)
         break;
     }
     return "You have reached a limit of this pool.";
+}
+
+shared::UnixMillis ask_again_at(const LimitHit& met, shared::UnixMillis now) noexcept
+{
+    // Nobody knows when a request ends, but one does; without a time the client would take it for the end.
+    constexpr std::chrono::seconds kUntilOneEnds{10};
+    if (met.kind == LimitKind::concurrency && !met.until.is_set()) return now.plus(kUntilOneEnds);
+    return met.until;
 }
 
 } // namespace worker

@@ -289,8 +289,8 @@ std::string Tunnel::limit_frame(const shared::LimitHit& met) const
     shared::PoolError error;
     error.kind = shared::PoolError::Kind::user_limit;
     error.message = limit_sentence(met);
-    error.retry_at = met.until;
     error.now = shared::now_unix();
+    error.retry_at = ask_again_at(met, error.now);
     const std::string text = start_.provider->error_message(error);
     return shared::http::encode_frame(Opcode::text, text);
 }
@@ -302,7 +302,7 @@ void Tunnel::on_upstream_message(Direction& d)
     if (fate == MessageFate::relay || !d.holding) return;
     shared::PoolError error;
     error.kind = shared::PoolError::Kind::exhausted;
-    error.message = "All accounts of the pool that could serve this are used up.";
+    error.message = "every account that could serve this is used up";
     error.retry_at = turns_.retry_at();
     error.now = shared::now_unix();
     const std::string text = fate == MessageFate::start_over
