@@ -18,7 +18,7 @@ if [ -z "${CODEX_POOL_CLI_INSIDE:-}" ]; then
     exec unshare "$flags" "${BASH_SOURCE[0]}" "$@"
 fi
 
-pool_program=$1 fake_program=$2 tap_program=$3
+pool_program=$(realpath "$1") fake_program=$(realpath "$2") tap_program=$(realpath "$3")
 shift 3
 cache=$CODEX_POOL_TEST_CACHE
 ip link set lo up
@@ -48,7 +48,8 @@ wait_for() { # FILE or "FILE PATTERN"
     return 1
 }
 
-# start_pool ACCOUNTS...: fakes, pool and tap; sets $dir, $fake, $pool, $base (the tap).
+# start_pool ACCOUNTS...: fakes, pool and tap; sets $dir, $fake, $pool, $base (the tap). $settings: more configuration.
+settings=
 start_pool() {
     dir=$work/$scenario
     mkdir -p "$dir/home" "$dir/project" && chmod 700 "$dir"
@@ -57,7 +58,7 @@ start_pool() {
     wait_for "$dir/url" || return 1
     fake=$(cat "$dir/url")
     chmod 700 "$dir/pool"
-    { printf 'listen_addr = "127.0.0.1:0"\nworkers = 2\n' && cat "$dir/upstream.toml"; } >"$dir/config.toml"
+    { printf 'listen_addr = "127.0.0.1:0"\nworkers = 2\n%s\n' "$settings" && cat "$dir/upstream.toml"; } >"$dir/config.toml"
     (cd "$dir" && exec "$pool_program" run --config "$dir/config.toml") >"$dir/pool.log" 2>&1 &
     started+=($!)
     wait_for "$dir/pool.log" 'listening on http://' || return 1
@@ -84,15 +85,46 @@ script() { curl -sf --noproxy '*' "$fake/_fake/script" -d "$1" >/dev/null; }
 
 check() { python3 "$here/check.py" "$dir" "$pool" "$fake" "$@"; }
 
-# says PATTERN COMMAND...: runs it without input for at most 120 s and wants the pattern in its output.
+# says PATTERN COMMAND...: runs it without input for at most 120 s and wants the pattern in its output; sets $code.
 says() {
     local pattern=$1
     shift
     timeout 120 "$@" </dev/null >"$dir/out" 2>&1
+    code=$?
     grep -qiE "$pattern" "$dir/out" && return 0
     echo "  '$pattern' is not in the output of: $*"
     sed 's/^/    | /' "$dir/out" | tail -40
     return 1
+}
+
+asked() { grep -c '^refused' "$dir/tap/tap.log"; }
+
+# refused "KIND [SECONDS]" MOST PATTERN COMMAND...: with the pool's own error of this kind in answer to its turn, the CLI
+# ends in failure, says the pattern and has asked at most MOST times.
+refused() {
+    local kind=$1 most=$2 before begun=$SECONDS times
+    shift 2
+    before=$(asked)
+    echo "$kind" >"$dir/tap/refuse"
+    says "$@" || return 1
+    times=$(($(asked) - before))
+    rm "$dir/tap/refuse"
+    echo "  $kind: asked $times times in $((SECONDS - begun)) s: $(grep -oiE -m1 ".{0,60}($1).*" "$dir/out")"
+    [ "$times" -ge 1 ] && [ "$times" -le "$most" ] && [ "$code" -ne 0 ] && [ "$code" -ne 124 ] && return 0
+    echo "  wanted: 1 to $most times and a failure; its exit code: $code"
+    return 1
+}
+
+# waits_out PATTERN COMMAND...: a limit that ends in a few seconds is no failure: the CLI waits and goes on.
+waits_out() {
+    local before
+    before=$(asked)
+    echo 'exhausted 4' >"$dir/tap/refuse"
+    (
+        for ((i = 0; i < 600 && $(asked) == before; i++)); do sleep 0.1; done
+        rm "$dir/tap/refuse"
+    ) &
+    says "$@" && [ "$code" -eq 0 ] && [ "$(asked)" -gt "$before" ]
 }
 
 # ---- Codex ---------------------------------------------------------------------------------------------------
@@ -184,7 +216,59 @@ scenario_codex_used_up() {
     start_pool codex=2 || return 1
     codex_home 'model_provider = "codex-pool"' $'name = "OpenAI via codex-pool proxy"\nrequires_openai_auth = true'
     script '{"status":429,"headers":{"Content-Type":"application/json"},"body":"{\"error\":{\"type\":\"usage_limit_reached\",\"message\":\"used up\",\"resets_in_seconds\":5400}}"}'
-    codex_says 'usage limit' --skip-git-repo-check --color never 'say hi'
+    codex_says 'hit your usage limit\. Try again at [0-9]' --skip-git-repo-check --color never 'say hi'
+}
+
+codex_over() { # [websocket]
+    local more=
+    [ "${1:-}" != websocket ] || more=$'\nsupports_websockets = true'
+    codex_home 'model_provider = "codex-pool"' $'name = "OpenAI via codex-pool proxy"\nrequires_openai_auth = true'"$more"
+}
+
+# The pool's errors as Codex shows them (docs/errors.md).
+scenario_codex_refused() {
+    start_pool codex=1 || return 1
+    codex_over
+    local turn=("$cache/codex" exec --skip-git-repo-check --color never 'say hi')
+    refused 'exhausted 5400' 1 'hit your usage limit\. Try again at [0-9]' "${turn[@]}" &&
+        refused 'exhausted' 1 'hit your usage limit\. Try again later' "${turn[@]}" &&
+        refused 'user_limit 5400' 1 'usage limit\. the pool says user_limit, or try again at [0-9]' "${turn[@]}" &&
+        refused 'user_limit' 1 'usage limit\. the pool says user_limit, or try again later' "${turn[@]}" &&
+        refused 'user_disabled' 6 '403 Forbidden: the pool says user_disabled' "${turn[@]}" &&
+        waits_out 'fake codex reply' "${turn[@]}"
+}
+
+scenario_codex_websocket_refused() {
+    start_pool codex=1 || return 1
+    codex_over websocket
+    local turn=("$cache/codex" exec --skip-git-repo-check --color never 'say hi')
+    refused 'exhausted 5400' 2 'hit your usage limit\. Try again at [0-9]' "${turn[@]}" &&
+        refused 'user_limit 5400' 2 'usage limit\. the pool says user_limit, or try again at [0-9]' "${turn[@]}" &&
+        waits_out 'fake codex reply' "${turn[@]}" &&
+        script '{"status":429,"headers":{"Content-Type":"application/json"},"body":"{\"error\":{\"type\":\"usage_limit_reached\",\"message\":\"used up\",\"resets_in_seconds\":5400}}"}' &&
+        says 'hit your usage limit\. Try again at [0-9]' "${turn[@]}"
+}
+
+scenario_codex_no_account() {
+    start_pool claude=1 || return 1
+    codex_over
+    codex_says '503 Service Unavailable: the pool has no account' --skip-git-repo-check --color never 'say hi'
+}
+
+# Without anybody's credential, and with a body that is answered before it is read.
+scenario_codex_bad_key() {
+    local settings='friend_code = "nobody-knows-it"'
+    start_pool codex=1 || return 1
+    codex_over
+    CODEX_REFRESH_TOKEN_URL_OVERRIDE=$base/oauth/token \
+        codex_says "a pool user's credential is needed" --skip-git-repo-check --color never 'say hi'
+}
+
+scenario_codex_body_too_large() {
+    local settings='max_body_bytes = 4096'
+    start_pool codex=1 || return 1
+    codex_over
+    codex_says '413 Payload Too Large: the request body is larger' --skip-git-repo-check --color never 'say hi'
 }
 
 scenario_codex_failover() {
@@ -228,7 +312,53 @@ scenario_claude_used_up() {
     start_pool claude=2 || return 1
     claude_environment
     script '{"status":429,"headers":{"Content-Type":"application/json","anthropic-ratelimit-unified-status":"rejected","retry-after":"5400"},"body":"{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"used up\"}}"}'
-    CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-pool-any says 'limit' "$cache/claude" -p 'say hi'
+    CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-pool-any says 'hit your usage limit · resets' "$cache/claude" -p 'say hi'
+}
+
+# The pool's errors as Claude Code shows them (docs/errors.md), with an API key and with a subscription's token.
+scenario_claude_refused() {
+    start_pool claude=1 || return 1
+    claude_environment
+    local turn=("$cache/claude" -p 'say hi')
+    export ANTHROPIC_API_KEY=pool-user-key
+    refused 'exhausted 5400' 1 'rejected \(429\) · the pool says exhausted \(until 20' "${turn[@]}" &&
+        refused 'exhausted' 1 'rejected \(429\) · the pool says exhausted' "${turn[@]}" &&
+        refused 'user_limit 5400' 1 'rejected \(429\) · the pool says user_limit \(until 20' "${turn[@]}" &&
+        refused 'user_limit' 1 'rejected \(429\) · the pool says user_limit' "${turn[@]}" &&
+        refused 'user_disabled' 1 'API Error: 403 the pool says user_disabled' "${turn[@]}" &&
+        refused 'no_account' 1 'API Error: 503 the pool says no_account' "${turn[@]}" &&
+        waits_out 'fake claude reply' "${turn[@]}" || return 1
+    unset ANTHROPIC_API_KEY
+    export CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-pool-any
+    refused 'exhausted 5400' 1 'hit your usage limit · resets' "${turn[@]}" &&
+        refused 'exhausted' 1 'the pool says exhausted' "${turn[@]}" &&
+        refused 'user_limit 5400' 1 'hit your usage limit · resets' "${turn[@]}" &&
+        refused 'user_limit' 1 'hit your usage limit' "${turn[@]}" &&
+        refused 'user_disabled' 1 'API Error: 403 the pool says user_disabled' "${turn[@]}" &&
+        waits_out 'fake claude reply' "${turn[@]}"
+}
+
+scenario_claude_bad_key() {
+    local settings='friend_code = "nobody-knows-it"'
+    start_pool claude=1 || return 1
+    claude_environment
+    ANTHROPIC_API_KEY=pool-user-key says "API Error: 401 a pool user's credential is needed" "$cache/claude" -p 'say hi' &&
+        CLAUDE_CODE_OAUTH_TOKEN=sk-ant-oat01-pool-any says "API Error: 401 a pool user's credential is needed" "$cache/claude" -p 'say hi'
+}
+
+scenario_claude_body_too_large() {
+    local settings='max_body_bytes = 4096'
+    start_pool claude=1 || return 1
+    claude_environment
+    ANTHROPIC_API_KEY=pool-user-key says 'Request too large' "$cache/claude" -p 'say hi'
+}
+
+scenario_claude_deadline() {
+    local settings=$'first_byte_timeout_seconds = 1\nall_attempts_timeout_seconds = 2'
+    start_pool claude=1 || return 1
+    claude_environment
+    script '{"fault":"hang_before_head"}'
+    ANTHROPIC_API_KEY=pool-user-key says 'API Error: 504 the upstream did not answer in time' "$cache/claude" -p 'say hi'
 }
 
 scenario_claude_failover() {
@@ -282,7 +412,39 @@ scenario_gemini_used_up() {
     start_pool gemini=2 || return 1
     gemini_environment gca
     script '{"status":429,"headers":{"Content-Type":"application/json"},"body":"{\"error\":{\"code\":429,\"status\":\"RESOURCE_EXHAUSTED\",\"message\":\"used up\",\"details\":[{\"@type\":\"type.googleapis.com/google.rpc.ErrorInfo\",\"reason\":\"QUOTA_EXHAUSTED\",\"metadata\":{\"quotaResetDelay\":\"5400s\"}}]}}"}'
-    says 'quota|exhausted|limit|capacity|429' "$cache/node" "$cache/gemini.js" -m gemini-2.5-flash -p 'say hi'
+    says 'TerminalQuotaError: every account that could serve this is used up' "$cache/node" "$cache/gemini.js" -m gemini-2.5-flash -p 'say hi'
+}
+
+# The pool's errors as Gemini CLI shows them (docs/errors.md), over Code Assist and with an API key.
+scenario_gemini_refused() {
+    start_pool gemini=1 gemini_key=1 || return 1
+    local turn=("$cache/node" "$cache/gemini.js" -m gemini-2.5-flash -p 'say hi')
+    gemini_environment gca
+    refused 'exhausted 5400' 1 'TerminalQuotaError: the pool says exhausted \(until 20' "${turn[@]}" &&
+        refused 'exhausted' 1 'TerminalQuotaError: the pool says exhausted' "${turn[@]}" &&
+        refused 'user_disabled' 1 'the pool says user_disabled' "${turn[@]}" &&
+        refused 'no_account' 1 'TerminalQuotaError: the pool says no_account' "${turn[@]}" &&
+        waits_out 'fake gemini reply' "${turn[@]}" || return 1
+    gemini_environment key
+    refused 'exhausted 5400' 1 'TerminalQuotaError: the pool says exhausted \(until 20' "${turn[@]}" &&
+        refused 'user_limit' 1 'TerminalQuotaError: the pool says user_limit' "${turn[@]}" &&
+        refused 'no_account' 1 'TerminalQuotaError: the pool says no_account' "${turn[@]}"
+}
+
+scenario_gemini_bad_key() {
+    local settings='friend_code = "nobody-knows-it"'
+    start_pool gemini=1 gemini_key=1 || return 1
+    gemini_environment gca
+    says "a pool user's credential is needed" "$cache/node" "$cache/gemini.js" -p 'say hi' || return 1
+    gemini_environment key
+    says "a pool user's credential is needed" "$cache/node" "$cache/gemini.js" -p 'say hi'
+}
+
+scenario_gemini_body_too_large() {
+    local settings='max_body_bytes = 4096'
+    start_pool gemini_key=1 || return 1
+    gemini_environment key
+    says 'the request body is larger' "$cache/node" "$cache/gemini.js" -p 'say hi'
 }
 
 scenario_gemini_failover() {

@@ -1,8 +1,10 @@
 /// A wire tap: `tap PORT FOLDER` forwards HTTP/1.1 from a port of its own (FOLDER/url) to 127.0.0.1:PORT and writes the
 /// SHA-256 of every request and response body to FOLDER/tap.log. It stands between a real CLI and the pool, so that
-/// what the CLI sent and got can be compared with what the upstream got and sent.
+/// what the CLI sent and got can be compared with what the upstream got and sent. While FOLDER/refuse names one of the
+/// pool's errors (refusal.hpp) it answers with that in the pool's place.
 #include "shared/fake_providers/coding.hpp"
 #include "shared/fake_providers/wire.hpp"
+#include "tests/cli/refusal.hpp"
 
 #include <array>
 #include <csignal>
@@ -12,6 +14,7 @@
 #include <fstream>
 #include <iostream>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -96,13 +99,29 @@ void tunnel(fake::Wire& a, fake::Wire& b)
     }
 }
 
-void serve(int fd, std::uint16_t port, Log& log)
+/// Answers in the pool's place if that is wanted; nothing if it is not, else whether the connection goes on.
+std::optional<bool>
+refuse(fake::Wire& client, fake::Message& request, const std::filesystem::path& folder, Log& log)
+{
+    const std::optional<std::string> answer = refusal_of(folder, head_text(request));
+    if (!answer) return std::nullopt;
+    if (!client.read_body(request, false)) return false;
+    log.write("refused " + request.first_line);
+    return client.write(*answer);
+}
+
+void serve(int fd, std::uint16_t port, const std::filesystem::path& folder, Log& log)
 {
     fake::Wire client(fd);
     fake::Wire pool = fake::Wire::connect("127.0.0.1", port);
     for (;;) {
         fake::Message request;
-        if (!client.read_head(request) || !pool.write(head_text(request))) return;
+        if (!client.read_head(request)) return;
+        if (const std::optional<bool> goes_on = refuse(client, request, folder, log)) {
+            if (!*goes_on) return;
+            continue;
+        }
+        if (!pool.write(head_text(request))) return;
         std::string body;
         if (!forward_body(client, pool, request, false, body)) return;
         fake::Message response;
@@ -152,6 +171,6 @@ int main(int argc, char** argv)
     std::filesystem::rename(folder / "url.new", folder / "url");
     for (;;) {
         const int fd = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
-        if (fd >= 0) std::thread(serve, fd, port, std::ref(log)).detach();
+        if (fd >= 0) std::thread(serve, fd, port, folder, std::ref(log)).detach();
     }
 }
