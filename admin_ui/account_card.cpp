@@ -146,7 +146,7 @@ Html details_part(const AccountView& account, UnixMillis now)
     const shared::StateInfo& state = shared::state_info(account.status.condition);
     Html html;
     html.raw("<details id=\"why-").text(account_element_id(account));
-    html.raw("\"><summary>Why</summary><p><b>").text(state.name).raw("</b>: ");
+    html.raw("\"><summary>Why</summary><p><b>").text(state_words(state.name)).raw("</b>: ");
     html.text(state.meaning).raw(" <span class=\"soft\">Ends: ").text(state.ends);
     html.raw("</span></p>\n<dl class=\"pairs\">");
     html.add(fact("All requests", grouped_number(account.totals.requests)));
@@ -199,7 +199,7 @@ Html account_part(const AccountView& account, const RecentUse& recent, UnixMilli
         .raw("\">")
         .text(identity.id.view())
         .raw("</h3><span class=\"badge\" title=\"");
-    html.text(state.meaning).raw(" ").text(state.ends).raw("\">").text(state.name);
+    html.text(state.meaning).raw(" ").text(state.ends).raw("\">").text(state_words(state.name));
     html.raw("</span></header>\n<p class=\"sub\">");
     html.text(identity.kind == 2 ? "API key" : "subscription");
     if (!identity.plan.empty()) html.raw(" · ").text(identity.plan.view());

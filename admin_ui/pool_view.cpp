@@ -68,7 +68,7 @@ std::string plural(std::size_t n, std::string_view one, std::string_view many)
     return std::to_string(n) + ' ' + std::string(n == 1 ? one : many);
 }
 
-/// "1 cooling, 2 failing": what those do that cannot serve.
+/// "1 cooling, 2 failing, 1 needs login": what those do that cannot serve.
 std::string others(const PoolView& pool)
 {
     std::string text;
@@ -78,12 +78,19 @@ std::string others(const PoolView& pool)
         const std::size_t n = shown ? pool.count(state.condition) : 0;
         if (n == 0) continue;
         if (!text.empty()) text += ", ";
-        text += std::to_string(n) + ' ' + std::string(state.name);
+        text += std::to_string(n) + ' ' + state_words(state.name);
     }
     return text;
 }
 
 } // namespace
+
+std::string state_words(std::string_view name)
+{
+    std::string words(name);
+    std::replace(words.begin(), words.end(), '_', ' ');
+    return words;
+}
 
 std::size_t PoolView::count(AccountCondition condition) const noexcept
 {

@@ -127,6 +127,9 @@ observe(shared::Segment& segment, shared::UnixMillis now, std::int64_t monotonic
 /// Gives each account its models, largest first.
 void add_models(PoolView& pool, const std::vector<ModelSums>& sums);
 
+/// The name of an account's state for people: "needs login".
+[[nodiscard]] std::string state_words(std::string_view name);
+
 [[nodiscard]] std::string_view to_string(shared::SlotState state) noexcept;
 
 /// The state of the pool in one word (ok, degraded, exhausted, empty) and in one sentence.

@@ -395,7 +395,7 @@ TEST_F(RoutesTest, AccountsAsATable)
         "vendor no longer knows its refresh token\n"
         "codex:work       ready        38 %, in 2 d 4 h  20 %, in 1 h 30 min  0\n"
         "\n"
-        "1 account of 2 can serve (1 needs_login).\n");
+        "1 account of 2 can serve (1 needs login).\n");
     EXPECT_EQ(header(get("/admin/accounts"), "Content-Type"), "application/json");
 }
 

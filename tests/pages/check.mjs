@@ -1,5 +1,5 @@
 // Drives the browser over every view: axe, the content security policy, layout, size, live updates. See run.sh.
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import puppeteer from "puppeteer-core";
 
 const [pool, browserPath, option, shotsFolder] = process.argv.slice(2);
@@ -16,6 +16,25 @@ const expect = (good, what) => {
     console.log("  FAILED: " + what);
   }
 };
+
+// An account whose sign-in is over: its access token has expired, and nobody knows its refresh token.
+const addDeadAccount = async (name) => {
+  const file = JSON.parse(readFileSync("pool/codex_1.json", "utf8"));
+  const [head, claims] = file.tokens.access_token.split(".");
+  const told = JSON.parse(Buffer.from(claims, "base64url").toString());
+  told.exp = Math.floor(Date.now() / 1000) - 3600;
+  file.tokens.access_token = head + "." + Buffer.from(JSON.stringify(told)).toString("base64url") + ".x";
+  file.tokens.refresh_token = "rt-of-nobody-" + name;
+  file.tokens.account_id = "account-of-" + name;
+  writeFileSync(`pool/${name}.json`, JSON.stringify(file), { mode: 0o600 });
+  await fetch(pool + "/admin/reload", { method: "POST" });
+};
+const stateOf = async (id) => (await (await fetch(pool + "/admin/accounts")).json()).find((a) => a.id === id)?.state;
+
+await addDeadAccount("codex_gone");
+for (let i = 0; i < 100 && (await stateOf("codex:codex_gone")) !== "needs_login"; i += 1)
+  await new Promise((done) => { setTimeout(done, 100); });
+expect((await stateOf("codex:codex_gone")) === "needs_login", "an account needs a new sign-in");
 
 const requests = await (await fetch(pool + "/admin/requests?limit=1")).json();
 const views = [
@@ -101,10 +120,6 @@ const look = async ([name, path], [size, width, height], scheme) => {
   await page.close();
 };
 
-for (const view of views) {
-  for (const width of widths) for (const scheme of schemes) await look(view, width, scheme);
-}
-
 // The Pool page renews itself, keeps what is open and focused, and its forms answer without leaving it.
 {
   const page = await browser.newPage();
@@ -115,18 +130,42 @@ for (const view of views) {
   const lanes = await page.$$eval("#running .lane", (list) => list.length);
   expect(lanes > 0, "running requests are shown as lanes");
   const before = await page.$eval("#running", (part) => part.textContent);
-  await page.waitForFunction((old) => document.getElementById("running").textContent !== old, { timeout: 10_000 }, before);
+  await page.waitForFunction((old) => document.getElementById("running").textContent !== old, { timeout: 30_000 }, before);
   passed += 1;
   expect(await page.$eval("article.account details", (d) => d.open), "an open detail stays open");
   expect(await page.evaluate(() => document.activeElement.localName === "summary"), "the focus stays");
   await page.click("article.account .account-actions button");
-  await page.waitForFunction(() => /disabled|\./.test(document.getElementById("message").textContent), { timeout: 10_000 });
-  await page.waitForFunction(() => document.querySelector("article.account").classList.contains("is-disabled"), { timeout: 10_000 });
+  await page.waitForFunction(() => /disabled|\./.test(document.getElementById("message").textContent), { timeout: 30_000 });
+  await page.waitForFunction(() => document.querySelector("article.account").classList.contains("is-disabled"), { timeout: 30_000 });
   expect(page.url() === pool + "/status", "an action does not leave the page");
   const again = await page.$$("article.account .account-actions button");
   await again[0].click();
-  await page.waitForFunction(() => !document.querySelector("article.account").classList.contains("is-disabled"), { timeout: 10_000 });
+  await page.waitForFunction(() => !document.querySelector("article.account").classList.contains("is-disabled"), { timeout: 30_000 });
   passed += 1;
+  await page.close();
+}
+
+// Names are whatever clients send: they are text, also in what comes live.
+{
+  const page = await browser.newPage();
+  const wrong = await watch(page);
+  await page.goto(pool + "/status", { waitUntil: "load" });
+  const hostile = "<img src=x onerror=alert(1)>";
+  await page.waitForFunction((text) => document.getElementById("running").textContent.includes(text), { timeout: 30_000 }, hostile);
+  await page.waitForFunction(() => performance.now() > 2500); // twice renewed by the stream
+  expect((await page.$$("main img")).length === 0, "a model's name is no markup");
+  expect(wrong.length === 0, "a hostile name: " + wrong.join("; "));
+  await page.close();
+}
+
+// An event that happens now appears on the page that is open.
+{
+  const page = await browser.newPage();
+  await page.goto(pool + "/status/events", { waitUntil: "load" });
+  const before = await page.$$eval("#events li", (list) => list.length);
+  await addDeadAccount("codex_late");
+  await page.waitForFunction(() => document.querySelector("#events li")?.textContent.includes("codex_late"), { timeout: 30_000 });
+  expect((await page.$$eval("#events li", (list) => list.length)) === before + 1, "a new event is one line");
   await page.close();
 }
 
@@ -149,6 +188,11 @@ for (const view of views) {
   await page.keyboard.press("ArrowLeft");
   expect(/:/.test(await page.$eval(".readout", (p) => p.textContent)), "an arrow key reads the last column");
   await page.close();
+}
+
+// Last: what runs and is looked at above goes on for three minutes only.
+for (const view of views) {
+  for (const width of widths) for (const scheme of schemes) await look(view, width, scheme);
 }
 
 await browser.close();

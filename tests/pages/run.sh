@@ -41,7 +41,7 @@ for name in $(compgen -e | grep -E '^(PROXY_|POOL_|UPSTREAM_|FRIEND_|ADMIN_|HTTP
 done
 chmod 700 "$work"
 "$month_program" "$work/data/proxy.db" 20000 30 || exit 1
-"$fake_program" "$work" codex=3 claude=2 claude_key=1 gemini=1 gemini_key=1 --quotas --interval=300 --deltas=400 >"$work/fake.log" 2>&1 &
+"$fake_program" "$work" codex=3 claude=2 claude_key=1 gemini=1 gemini_key=1 --quotas --interval=300 --deltas=600 >"$work/fake.log" 2>&1 &
 started+=($!)
 wait_for "$work/url" http
 chmod 700 "$work/pool"
@@ -66,6 +66,9 @@ for name in five six; do
         -d '{"model":"claude-opus-5-5","stream":true,"max_tokens":9,"messages":[{"role":"user","content":"'"$name"'"}]}' >/dev/null 2>&1 &
     started+=($!)
 done
+curl -sN --noproxy '*' "$pool/v1/responses" -H 'Content-Type: application/json' \
+    -d '{"model":"<img src=x onerror=alert(1)>","stream":true,"input":"count"}' >/dev/null 2>&1 &
+started+=($!)
 if [ "${1:-}" = --serve ]; then
     echo "$pool"
     wait "${started[1]}"
@@ -73,4 +76,4 @@ if [ "${1:-}" = --serve ]; then
 fi
 ln -sfn "$cache/pages-2/node_modules" "$work/node_modules"
 cp "$here/check.mjs" "$work/check.mjs"
-cd "$work" && timeout 170 node check.mjs "$pool" "$browser" "$@"
+cd "$work" && timeout 840 node check.mjs "$pool" "$browser" "$@"
