@@ -213,6 +213,12 @@ public:
         return providers::claude::error_reply(error);
     }
 
+    [[nodiscard]] ClientSetup
+    client_setup(const ClientSetupFacts& facts, const CredentialKey& key) const override
+    {
+        return providers::claude::client_setup(facts, key);
+    }
+
 private:
     [[nodiscard]] std::string session_of_user_id(const std::string& user_id) const;
 

@@ -55,4 +55,7 @@ refresh_call(const Credential& credential, const OAuthClient& client);
 updated_file(std::string_view text, const RenewedTokens& tokens, UnixMillis now);
 [[nodiscard]] std::string login_remedy(std::string_view file);
 
+/// Provider::client_setup(). (claude_setup.cpp)
+[[nodiscard]] ClientSetup client_setup(const ClientSetupFacts& facts, const CredentialKey& key);
+
 } // namespace shared::providers::claude

@@ -9,6 +9,7 @@
 ///   codex_events.cpp    usage, quota and errors inside answers
 ///   codex_replies.cpp   what the pool answers itself
 ///   codex_refresh.cpp   new tokens for old ones
+///   codex_setup.cpp     what the CLI gets to call the pool
 #pragma once
 
 #include "shared/providers/provider.hpp"
@@ -54,6 +55,9 @@ inline constexpr std::string_view kModelUnavailable = "model_unavailable";
 
 /// The word of an error that says that a quota window is used up.
 inline constexpr std::string_view kUsedUp = "usage_limit_reached";
+
+/// The Codex CLI's own, public client. Source: reference/wire.md 4.1.
+inline constexpr std::string_view kClientId = "app_EMoamEEZ73f0CkXaXp7hrann";
 
 /// Claims of OpenAI's tokens stand in this object.
 inline constexpr std::string_view kAuthClaims = "https://api.openai.com/auth";
@@ -128,6 +132,11 @@ public:
     [[nodiscard]] std::string start_over_message() const override;
     [[nodiscard]] std::string error_message(const PoolError& error) const override;
 
+    [[nodiscard]] ClientSetup
+    client_setup(const ClientSetupFacts& facts, const CredentialKey& key) const override;
+    [[nodiscard]] std::optional<ClientTokens>
+    client_tokens(const ClientSetupFacts& facts, const CredentialKey& key) const override;
+
 private:
     http::JsonPaths short_paths_;   ///< of a request whose head names the conversation
     http::JsonPaths body_paths_;    ///< of any other request body
@@ -174,6 +183,9 @@ struct BearerClaims {
 };
 
 [[nodiscard]] BearerClaims bearer_claims(std::string_view token);
+
+/// The account id that a pool user's CLI believes to have: shaped like a UUID, the same for ever.
+[[nodiscard]] std::string client_account(std::string_view user, const CredentialKey& key);
 
 /// The token of "Authorization: Bearer …"; empty if there is none.
 [[nodiscard]] std::string_view bearer_token(const http::RequestHead& request) noexcept;

@@ -9,13 +9,6 @@
 #include <utility>
 
 namespace shared::providers::codex {
-namespace {
-
-/// The Codex CLI's own, public client. Source: reference/wire.md 4.1.
-constexpr std::string_view kClientId = "app_EMoamEEZ73f0CkXaXp7hrann";
-
-} // namespace
-
 // Source: reference/clients.md 1.6 (Codex 0.169.0: JSON, no scope).
 std::optional<UpstreamCall>
 CodexProvider::refresh_call(const Credential& credential, const OAuthClient& /*client*/) const

@@ -251,6 +251,12 @@ public:
         return providers::gemini::error_reply(error);
     }
 
+    [[nodiscard]] ClientSetup
+    client_setup(const ClientSetupFacts& facts, const CredentialKey& key) const override
+    {
+        return providers::gemini::client_setup(facts, key);
+    }
+
 private:
     void inspect_code_assist(
         const http::RequestHead& request, std::string_view body, RequestFacts& facts) const;

@@ -41,4 +41,7 @@ updated_file(std::string_view text, const RenewedTokens& tokens, UnixMillis now)
 /// Provider::test_call() for both kinds; nothing while a sign-in has no project.
 [[nodiscard]] std::optional<UpstreamCall> test_call(const Credential& credential);
 
+/// Provider::client_setup(). (gemini_setup.cpp)
+[[nodiscard]] ClientSetup client_setup(const ClientSetupFacts& facts, const CredentialKey& key);
+
 } // namespace shared::providers::gemini

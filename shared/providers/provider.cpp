@@ -61,6 +61,12 @@ std::string Provider::start_over_message() const
     return {};
 }
 
+std::optional<ClientTokens> Provider::client_tokens(
+    const ClientSetupFacts& /*facts*/, const CredentialKey& /*key*/) const
+{
+    return std::nullopt;
+}
+
 std::string Provider::error_message(const PoolError& /*error*/) const
 {
     return {};

@@ -14,6 +14,7 @@
 #include "shared/http/json_picker.hpp"
 #include "shared/http/sse_splitter.hpp"
 #include "shared/providers/account_options.hpp"
+#include "shared/providers/client_setup.hpp"
 
 #include <array>
 #include <chrono>
@@ -26,6 +27,8 @@
 #include <vector>
 
 namespace shared {
+
+class CredentialKey;
 
 enum class ProviderId : std::uint8_t {
     none = 0,
@@ -460,6 +463,15 @@ public:
     [[nodiscard]] virtual std::string start_over_message() const;
     /// The pool's own error as a text message.
     [[nodiscard]] virtual std::string error_message(const PoolError& error) const;
+
+    // -- the client's side (admin child) ----------------------------------------------------------
+
+    /// What this vendor's CLI needs to call the pool in a user's name. `key` signs the credentials.
+    [[nodiscard]] virtual ClientSetup
+    client_setup(const ClientSetupFacts& facts, const CredentialKey& key) const = 0;
+    /// New tokens for a user's CLI that renews them at the pool; nothing where the CLI cannot be told to.
+    [[nodiscard]] virtual std::optional<ClientTokens>
+    client_tokens(const ClientSetupFacts& facts, const CredentialKey& key) const;
 };
 
 /// Follows one response body: undoes framing of events, picks values, folds facts. Fed with decoded payload.

@@ -12,7 +12,7 @@ MAY_INCLUDE = {
     "shared/boost": set(),
     "shared/http": {"shared/base"},
     "shared/segment": {"shared/base"},
-    "shared/providers": {"shared/base", "shared/http"},
+    "shared/providers": {"shared/base", "shared/http", "shared/users"},
     "shared/selection": {"shared/base", "shared/http", "shared/providers", "shared/segment"},
     "shared/simulation": {"shared/base", "shared/http", "shared/providers", "shared/segment", "shared/selection"},
     "shared/config": {"shared/base", "shared/http", "shared/providers", "shared/selection"},
