@@ -61,10 +61,11 @@ bool is_never_told(std::string_view name, const shared::Provider* provider) noex
 {
     // Trailers are relayed with the body, so their announcement is too.
     if (iequals(name, "trailer")) return false;
-    return shared::http::is_hop_by_hop(name, std::string_view()) || iequals(name, "set-cookie") ||
-           iequals(name, "set-cookie2") || iequals(name, "x-request-id") ||
+    // A vendor's cookies are not for the client; the pool's own pages have sessions.
+    const bool cookie = iequals(name, "set-cookie") || iequals(name, "set-cookie2");
+    return shared::http::is_hop_by_hop(name, std::string_view()) || iequals(name, "x-request-id") ||
            iequals(name, "x-upstream-request-id") ||
-           (provider != nullptr && provider->is_quota_header(name));
+           (provider != nullptr && (cookie || provider->is_quota_header(name)));
 }
 
 /// Whether the Connection field names other fields: then each must be asked about.
@@ -253,6 +254,8 @@ std::string_view reason_phrase(unsigned status) noexcept
         return "Switching Protocols";
     case 200:
         return "OK";
+    case 201:
+        return "Created";
     case 202:
         return "Accepted";
     case 204:
@@ -275,6 +278,10 @@ std::string_view reason_phrase(unsigned status) noexcept
         return "Method Not Allowed";
     case 408:
         return "Request Timeout";
+    case 409:
+        return "Conflict";
+    case 410:
+        return "Gone";
     case 413:
         return "Content Too Large";
     case 426:
