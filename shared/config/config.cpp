@@ -43,6 +43,7 @@ public:
         read_flags();
         if (config_.workers == 0) config_.workers = std::clamp(cores, 1U, kDefaultWorkersMax);
         check_whole(config_, values_, problems_);
+        check_user_providers();
         ConfigLoad result;
         result.problems = std::move(problems_);
         if (result.problems.empty()) result.config = std::move(config_);
@@ -202,6 +203,28 @@ private:
     [[nodiscard]] ValueOrigin origin(std::string_view name) const
     {
         return {std::string(name), working_directory_, false};
+    }
+
+    void check_user_providers()
+    {
+        std::string_view names = config_.user_providers;
+        while (!names.empty()) {
+            const std::size_t comma = std::min(names.find(','), names.size());
+            std::string_view name = names.substr(0, comma);
+            names.remove_prefix(std::min(comma + 1, names.size()));
+            while (name.starts_with(' '))
+                name.remove_prefix(1);
+            while (name.ends_with(' '))
+                name.remove_suffix(1);
+            if (name.empty() || name == "*" || registry_.find(name) != nullptr) continue;
+            std::string known;
+            for (const auto& provider : registry_.all())
+                known.append(known.empty() ? "" : ", ").append(provider->name());
+            problems_.push_back(
+                {values_.where("user_limits.providers"),
+                 fmt::format("there is no provider \"{}\"", printable(name)),
+                 "name some of " + known});
+        }
     }
 
     void add(std::optional<Problem> problem)

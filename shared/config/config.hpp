@@ -77,6 +77,16 @@ struct Config {
     Secret admin_password;
     Secret jwt_secret;
     std::filesystem::path users_path;
+    std::uint32_t setup_token_hours = 24;
+
+    // Of every user that has none of its own; 0 or empty = no limit.
+    std::uint32_t user_requests_per_minute = 0;
+    std::uint64_t user_tokens_per_day = 0;
+    std::uint64_t user_tokens_per_week = 0;
+    std::uint32_t user_share_percent = 0;
+    std::uint32_t user_concurrency = 0;
+    std::string user_models;    ///< comma-separated, `*` at an end for any rest
+    std::string user_providers; ///< names, comma-separated
 
     std::uint32_t refresh_lead_minutes = 10; ///< before an access token's end
     std::string refresh_proxy_url;

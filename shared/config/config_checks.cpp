@@ -64,13 +64,14 @@ std::optional<Problem> check_database(const std::filesystem::path& file)
         "set db_path (PROXY_DB_PATH) to another file, or move this one away"};
 }
 
-void check_users(const Config& config, std::size_t& users, std::vector<Problem>& problems)
+/// How many users there are. A file that cannot be read has some.
+std::size_t check_users(Config& config)
 {
-    auto counted = count_pool_users(config.users_path);
-    if (!counted)
-        problems.push_back(counted.error());
-    else
-        users = *counted;
+    const auto counted = count_pool_users(config.users_path);
+    if (counted) return *counted;
+    config.warnings.push_back(
+        counted.error().text() + "; until then the pool lets none of its users in");
+    return 1;
 }
 
 /// Nobody may spend the pool from outside without having been given something.
@@ -135,26 +136,45 @@ void check_limits(Config& config, const ConfigValues& values)
 
 } // namespace
 
+namespace {
+
+/// The list in a users file's document; nullptr if it is none.
+const nlohmann::json* users_list(const nlohmann::json& document)
+{
+    const nlohmann::json* users = &document;
+    if (document.is_object() && document.contains("users")) users = &document["users"];
+    return users->is_array() ? users : nullptr;
+}
+
+} // namespace
+
+bool is_users_text(std::string_view text)
+{
+    return users_list(nlohmann::json::parse(text, nullptr, false)) != nullptr;
+}
+
+Problem no_users_list(const std::filesystem::path& file)
+{
+    return {
+        printable(file.string()),
+        "the users file is no JSON list",
+        "mend it, or move it away to start without users"};
+}
+
 Result<std::size_t> count_pool_users(const std::filesystem::path& file)
 {
-    auto text = read_file(file, kUsersBytesMax, "users file");
+    const auto text = read_file(file, kUsersBytesMax, "users file");
     if (!text) return text.error();
     if (text->missing) return std::size_t{0};
     const auto document = nlohmann::json::parse(text->bytes, nullptr, false);
-    const nlohmann::json* users = &document;
-    if (document.is_object() && document.contains("users")) users = &document["users"];
-    if (!users->is_array() && !users->is_object())
-        return Problem{
-            printable(file.string()),
-            "the users file is no JSON list",
-            "mend it, or move it away to start without users"};
+    const nlohmann::json* const users = users_list(document);
+    if (users == nullptr) return no_users_list(file);
     return users->size();
 }
 
 void check_whole(Config& config, const ConfigValues& values, std::vector<Problem>& problems)
 {
-    std::size_t users = 0;
-    check_users(config, users, problems);
+    const std::size_t users = check_users(config);
     config.shared_mode = !config.friend_code.empty() || !config.admin_password.empty() ||
                          users > 0 || !config.listen.is_loopback();
     check_protection(config, values, users, problems);

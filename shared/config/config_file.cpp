@@ -246,8 +246,8 @@ private:
         found_.push_back({at.line, at.column, std::move(problem)});
     }
 
-    static constexpr std::array<std::string_view, 4> kTables{
-        "notify", "pool_users", "strategies", "upstream"};
+    static constexpr std::array<std::string_view, 5> kTables{
+        "notify", "pool_users", "user_limits", "strategies", "upstream"};
 
     const ProviderRegistry& registry_;
     const ConfigText& document_;

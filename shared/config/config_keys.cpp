@@ -1,10 +1,6 @@
 #include "shared/config/config_keys.hpp"
 
-#include <algorithm>
 #include <array>
-#include <cctype>
-#include <limits>
-#include <vector>
 
 namespace shared {
 
@@ -307,7 +303,8 @@ constexpr auto kSettings = std::to_array<Setting>({
      0,
      "",
      "\"prices.json\"",
-     "API list prices of your own, for costs on the Usage page; if there is no such file, the built-in ones."},
+     "API list prices of your own, for costs on the Usage page; if there is no such file, the "
+     "built-in ones."},
 
     {"friend_code",
      "FRIEND_CODE",
@@ -440,6 +437,81 @@ constexpr auto kSettings = std::to_array<Setting>({
      "",
      "\"./data/pool_users.json\"",
      "File of the pool users."},
+    {"pool_users.setup_token_hours",
+     "POOL_SETUP_TOKEN_HOURS",
+     "",
+     &Config::setup_token_hours,
+     1,
+     8760,
+     "hours",
+     "24",
+     "How long a link that sets up a user's CLI works, if it was not used."},
+
+    {"user_limits.requests_per_minute",
+     "POOL_USER_REQUESTS_PER_MINUTE",
+     "",
+     &Config::user_requests_per_minute,
+     0,
+     1000000,
+     "requests",
+     "0",
+     "Requests of a user in any 60 seconds; 0 = no limit."},
+    {"user_limits.tokens_per_day",
+     "POOL_USER_TOKENS_PER_DAY",
+     "",
+     &Config::user_tokens_per_day,
+     0,
+     1'000'000'000'000'000,
+     "tokens",
+     "0",
+     "Billable tokens of a user per day (UTC); 0 = no limit."},
+    {"user_limits.tokens_per_week",
+     "POOL_USER_TOKENS_PER_WEEK",
+     "",
+     &Config::user_tokens_per_week,
+     0,
+     1'000'000'000'000'000,
+     "tokens",
+     "0",
+     "The same per week, from Monday; 0 = no limit."},
+    {"user_limits.share_percent",
+     "POOL_USER_SHARE_PERCENT",
+     "",
+     &Config::user_share_percent,
+     0,
+     100,
+     "percent",
+     "0",
+     "A user's part of what the pool can serve in a week; 0 = no limit."},
+    {"user_limits.concurrency",
+     "POOL_USER_CONCURRENCY",
+     "",
+     &Config::user_concurrency,
+     0,
+     65535,
+     "requests",
+     "0",
+     "Requests of a user at a time; 0 = no limit."},
+    {"user_limits.models",
+     "POOL_USER_MODELS",
+     "",
+     &Config::user_models,
+     0,
+     0,
+     "",
+     "\"\"",
+     "Models that users may ask for, comma-separated, * at an end for any rest; empty = all.",
+     TextRule::user_list},
+    {"user_limits.providers",
+     "POOL_USER_PROVIDERS",
+     "",
+     &Config::user_providers,
+     0,
+     0,
+     "",
+     "\"\"",
+     "Providers that users may use, comma-separated; empty = all.",
+     TextRule::user_list},
 });
 
 constexpr std::string_view kNoTracing = "bodies and tokens are never logged";
@@ -463,37 +535,6 @@ constexpr auto kIgnored = std::to_array<IgnoredSetting>({
     {"", "CODEX_ANTHROPIC_PROXY_URL", "use HTTPS_PROXY and NO_PROXY"},
 });
 
-std::string lower(std::string_view text)
-{
-    std::string out(text);
-    for (char& c : out)
-        c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return out;
-}
-
-/// Edit distance with swaps of neighbours; `limit` or more is reported as `limit`.
-std::size_t distance(std::string_view a, std::string_view b, std::size_t limit)
-{
-    if ((a.size() > b.size() ? a.size() - b.size() : b.size() - a.size()) >= limit) return limit;
-    std::vector<std::size_t> before(b.size() + 1);
-    std::vector<std::size_t> last(b.size() + 1);
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j)
-        last[j] = j;
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t replace = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-            row[j] = std::min({last[j] + 1, row[j - 1] + 1, replace});
-            const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-            if (swapped) row[j] = std::min(row[j], before[j - 2] + 1);
-        }
-        std::swap(before, last);
-        std::swap(last, row);
-    }
-    return std::min(last[b.size()], limit);
-}
-
 } // namespace
 
 std::span<const Setting> settings() noexcept
@@ -504,29 +545,6 @@ std::span<const Setting> settings() noexcept
 std::span<const IgnoredSetting> ignored_settings() noexcept
 {
     return kIgnored;
-}
-
-std::string_view nearest_name(std::string_view name, std::span<const std::string_view> candidates)
-{
-    constexpr std::size_t kNameBytesMax = 64; // what is longer is no typing mistake
-    if (name.size() > kNameBytesMax) return {};
-    const std::string wanted = lower(name);
-    const std::string wanted_key = wanted.substr(wanted.rfind('.') + 1);
-    std::string_view best;
-    std::size_t best_distance = std::numeric_limits<std::size_t>::max();
-    for (const std::string_view candidate : candidates) {
-        const std::string whole = lower(candidate);
-        const std::string_view key = std::string_view(whole).substr(whole.rfind('.') + 1);
-        const std::size_t limit = 2 + key.size() / 5;
-        // The same name in another table is one mistake, not as many as the table's name has letters.
-        const std::size_t found =
-            std::min(distance(wanted, whole, limit), distance(wanted_key, key, limit - 1) + 1);
-        if (found < limit && found < best_distance) {
-            best = candidate;
-            best_distance = found;
-        }
-    }
-    return best;
 }
 
 } // namespace shared

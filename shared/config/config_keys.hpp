@@ -34,6 +34,7 @@ enum class TextRule : std::uint8_t {
     webhook_format, ///< json, ntfy, slack, discord, telegram
     proxy_url,      ///< http(s)://[user:password@]host[:port]
     networks,       ///< comma-separated IP addresses and networks
+    user_list,      ///< as many bytes as the segment has for a list of a user's
 };
 
 struct Setting {

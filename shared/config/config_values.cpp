@@ -77,6 +77,9 @@ std::optional<Problem> check_url(std::string_view url, bool with_user_info)
     return std::nullopt;
 }
 
+/// What UserLimits::models holds (shared/segment/user_table.hpp).
+constexpr std::size_t kUserListBytesMax = 240;
+
 std::optional<Problem> check_webhook_format(std::string_view text)
 {
     constexpr std::array<std::string_view, 5> kFormats{
@@ -117,6 +120,13 @@ std::optional<Problem> check_text(const Setting& setting, std::string_view text)
         return Problem{
             {}, "the text has control characters or is no UTF-8", "write plain text on one line"};
     if (text.empty() || setting.rule == TextRule::any) return std::nullopt;
+    if (setting.rule == TextRule::user_list) {
+        if (text.size() <= kUserListBytesMax) return std::nullopt;
+        return Problem{
+            {},
+            "the list has more than " + std::to_string(kUserListBytesMax) + " characters",
+            "use * at the end of a name for any rest"};
+    }
     if (setting.rule == TextRule::webhook_format) return check_webhook_format(text);
     if (setting.rule == TextRule::webhook_url) {
         const auto url = http::parse_webhook_url(text);

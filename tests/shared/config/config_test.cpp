@@ -168,6 +168,8 @@ TEST_F(ConfigTest, EveryVariableReachesItsSetting)
             value = "telegram";
         else if (setting.rule == TextRule::networks)
             value = "10.0.0.0/8, ::1";
+        else if (setting.rule == TextRule::user_list)
+            value = "claude, codex";
         else if (setting.rule != TextRule::any)
             value = "http://pool.example.com:80";
         const ConfigLoad plain = load_config(registry_, {}, {}, dir_.path(), 2);
@@ -509,25 +511,47 @@ TEST_F(ConfigTest, LoopbackStaysLocal)
 
 TEST_F(ConfigTest, UsersFile)
 {
-    for (const char* text : {"[]", "{}", R"({"users":[]})", R"({"users":{}})"}) {
+    for (const char* text : {"[]", R"({"users":[]})"}) {
         dir_.write("data/pool_users.json", text);
         EXPECT_FALSE(good("").shared_mode) << text;
     }
-    for (const char* text : {R"([{"id":"a"}])", R"({"a":{}})", R"({"users":{"a":{}}})"}) {
+    for (const char* text : {R"([{"id":"a"}])", R"({"users":[{"id":"a"}]})"}) {
         dir_.write("data/pool_users.json", text);
         EXPECT_TRUE(good("").shared_mode) << text;
     }
-    for (const char* text : {"", "junk", "3", R"({"users":3})"}) {
+    // Whoever is in there, nobody can tell: the pool is shared and lets none of them in.
+    for (const char* text : {"", "junk", "3", "{}", R"({"users":3})", R"({"users":{"a":{}}})"}) {
         dir_.write("data/pool_users.json", text);
-        EXPECT_THAT(problems_of(""), ElementsAre(HasSubstr("pool_users.json"))) << text;
+        const Config config = good("");
+        EXPECT_TRUE(config.shared_mode) << text;
+        EXPECT_THAT(
+            config.warnings,
+            ElementsAre(AllOf(HasSubstr("pool_users.json"), HasSubstr("lets none"))));
     }
+}
+
+TEST_F(ConfigTest, UserLimits)
+{
+    const Config config =
+        good("[user_limits]\ntokens_per_day = 5\nmodels = \"a*\"\nproviders = \"claude, codex\"\n");
+    EXPECT_EQ(config.user_tokens_per_day, 5U);
+    EXPECT_EQ(config.user_providers, "claude, codex");
+    EXPECT_THAT(
+        problems_of("[user_limits]\nproviders = \"claude,cloud\"\n"),
+        ElementsAre(AllOf(HasSubstr("\"cloud\""), HasSubstr("gemini"))));
+    EXPECT_THAT(
+        problems_of("[user_limits]\nmodels = \"" + std::string(241, 'm') + "\"\n"),
+        ElementsAre(HasSubstr("240")));
+    EXPECT_THAT(problems_of("[user_limits]\nshare_percent = 101\n"), SizeIs(1));
 }
 
 TEST_F(ConfigTest, UsersFileIsBounded)
 {
     const auto file = dir_.write("data/pool_users.json", "[]");
     ASSERT_EQ(::truncate(file.c_str(), (64 << 20) + 1), 0);
-    EXPECT_THAT(problems_of(""), ElementsAre(HasSubstr("larger than")));
+    const Config config = good("");
+    EXPECT_TRUE(config.shared_mode);
+    EXPECT_THAT(config.warnings, ElementsAre(HasSubstr("larger than")));
 }
 
 TEST_F(ConfigTest, BoltDatabaseIsNamedAndLeftAlone)
