@@ -2,9 +2,12 @@
 #pragma GCC diagnostic ignored "-Wnull-dereference"
 #include "admin_ui/admin_server.hpp"
 
+#include "admin_ui/people.hpp"
+#include "admin_ui/people_routes.hpp"
 #include "admin_ui/routes.hpp"
 #include "admin_ui/server.hpp"
 #include "admin_ui/usage_query.hpp"
+#include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
 #include "shared/config/config.hpp"
 #include "shared/ipc/control_channel.hpp"
@@ -13,10 +16,15 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 
+#include <array>
+#include <chrono>
 #include <csignal>
+#include <string>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace admin_ui {
 namespace {
@@ -30,16 +38,37 @@ int fatal(const shared::Problem& problem)
     return shared::kExitFatal;
 }
 
+/// The listener's address; where it listens on all of them, this machine's name.
+std::string reachable(shared::ListenAddress listen)
+{
+    const bool any = listen.host == "0.0.0.0" || listen.host == "::";
+    std::array<char, 256> name{};
+    if (any && gethostname(name.data(), name.size() - 1) == 0 && is_sane_host(name.data()))
+        listen.host = name.data();
+    return listen.text();
+}
+
 SiteSettings site_settings(const shared::Config& config)
 {
     SiteSettings settings;
     settings.shared_mode = config.shared_mode;
     settings.public_url = config.public_url;
-    settings.listen = config.listen.text();
+    settings.listen = reachable(config.listen);
     settings.friend_name = config.friend_name;
     settings.friend_tagline = config.friend_tagline;
     settings.prices_file = config.prices_file;
     return settings;
+}
+
+/// Takes over, once a second, what somebody has changed in the users file by hand.
+void watch_users(boost::asio::steady_timer& timer, People& people)
+{
+    timer.expires_after(std::chrono::seconds(1));
+    timer.async_wait([&timer, &people](const boost::system::error_code& error) {
+        if (error) return;
+        people.refresh(shared::now_unix());
+        watch_users(timer, people);
+    });
 }
 
 int serve(
@@ -47,7 +76,13 @@ int serve(
 {
     boost::asio::io_context loop{1};
     UsageQuery usage(config.db_path);
+    const shared::ProviderRegistry registry;
+    People people(segment, registry, people_settings(config));
+    people.refresh(shared::now_unix());
+    boost::asio::steady_timer users_timer(loop);
+    watch_users(users_timer, people);
     Routes routes(segment, usage, site_settings(config));
+    routes.add_people(people);
     shared::ControlChannel channel(loop, shared::kControlFd);
     const auto send = [&channel, &arguments](Message message) {
         message.generation = arguments.generation;

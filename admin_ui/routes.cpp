@@ -4,6 +4,8 @@
 #include "admin_ui/assets.hpp"
 #include "admin_ui/metrics.hpp"
 #include "admin_ui/pages.hpp"
+#include "admin_ui/people_routes.hpp"
+#include "admin_ui/responses.hpp"
 #include "admin_ui/views.hpp"
 #include "shared/base/log.hpp"
 #include "shared/providers/account_options.hpp"
@@ -27,42 +29,6 @@ constexpr std::size_t kCompressedFrom = 1400;
 constexpr const char* kContentSecurityPolicy =
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
     " base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-
-/// The value of a query parameter; empty if absent.
-std::string_view parameter(std::string_view query, std::string_view name)
-{
-    while (!query.empty()) {
-        const std::size_t end = std::min(query.find('&'), query.size());
-        const std::string_view pair = query.substr(0, end);
-        const std::size_t equals = std::min(pair.find('='), pair.size());
-        if (pair.substr(0, equals) == name) return pair.substr(std::min(equals + 1, pair.size()));
-        query.remove_prefix(std::min(end + 1, query.size()));
-    }
-    return {};
-}
-
-bool wants_html(const PageRequest& request)
-{
-    return request.accept.find("text/html") != std::string::npos;
-}
-
-/// Whether a page of another origin made the browser send this.
-bool is_cross_site(const PageRequest& request)
-{
-    const std::string& site = request.fetch_site;
-    if (!site.empty() && site != "same-origin" && site != "none") return true;
-    if (request.origin.empty()) return false;
-    const std::size_t scheme = request.origin.find("://");
-    return scheme == std::string::npos || request.origin.substr(scheme + 3) != request.host;
-}
-
-PageResponse method_not_allowed(const PageRequest& request, const char* allow)
-{
-    PageResponse made = error_response(
-        request, 405, "This path takes " + std::string(allow) + ", not " + request.method + '.');
-    made.headers.push_back({"Allow", allow});
-    return made;
-}
 
 bool takes_gzip(const PageRequest& request)
 {
@@ -157,9 +123,19 @@ Routes::Routes(shared::Segment& segment, UsageQuery& usage, SiteSettings setting
         shared::log::warn("event=price_list_refused {}", prices_.problem());
 }
 
+void Routes::add_people(People& people)
+{
+    people_ = std::make_unique<PeopleRoutes>(people, settings_);
+}
+
+Routes::~Routes() = default;
+
 PageResponse
 Routes::answer(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us)
 {
+    if (people_) {
+        if (auto made = people_->answer(request, now)) return std::move(*made);
+    }
     constexpr std::string_view kStatic = "/static/";
     std::string_view path = request.path;
     if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);

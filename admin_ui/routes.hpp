@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -54,6 +55,7 @@ struct PageRequest {
     std::string last_event_id; ///< Last-Event-ID header
     std::string content_type;  ///< Content-Type header
     std::string csrf_token;    ///< X-CSRF-Token header
+    std::string if_match;      ///< If-Match header
     std::string body;
     Caller caller;
 };
@@ -73,16 +75,25 @@ struct PageResponse {
 struct SiteSettings {
     bool shared_mode = false;
     std::string public_url;
-    std::string listen; ///< host:port
+    std::string listen; ///< host:port, as others may reach it: this machine's name in place of 0.0.0.0
     std::string friend_name;
     std::string friend_tagline;
     std::filesystem::path prices_file; ///< of the owner; may be absent
 };
 
+class People;
+class PeopleRoutes;
+
 class Routes {
 public:
     /// All references outlive the routes.
     Routes(shared::Segment& segment, UsageQuery& usage, SiteSettings settings);
+    Routes(const Routes&) = delete;
+    Routes& operator=(const Routes&) = delete;
+    ~Routes();
+
+    /// Serves the paths of people_routes.hpp as well.
+    void add_people(People& people);
 
     [[nodiscard]] PageResponse
     answer(const PageRequest& request, shared::UnixMillis now, std::int64_t monotonic_us);
@@ -139,6 +150,7 @@ private:
     SiteSettings settings_;
     shared::ProviderRegistry registry_; ///< for the providers' names
     PriceList prices_;
+    std::unique_ptr<PeopleRoutes> people_;
 };
 
 /// An answer with the headers that all have.

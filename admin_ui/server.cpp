@@ -85,6 +85,7 @@ PageRequest to_page_request(const http::request<http::string_body>& message)
     request.if_none_match = field(http::field::if_none_match);
     request.last_event_id = std::string(message["Last-Event-ID"]);
     request.content_type = field(http::field::content_type);
+    request.if_match = field(http::field::if_match);
     request.csrf_token = std::string(message["X-CSRF-Token"]);
     request.caller = caller_of(message);
     return request;

@@ -100,7 +100,9 @@ Result<unsigned> ask_pool(
     if (!connection) return connection.error();
     const std::string request = call.method + ' ' + call.target +
                                 " HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n"
-                                "Content-Length: 0\r\nConnection: close\r\n\r\n";
+                                "Content-Type: application/x-www-form-urlencoded\r\n"
+                                "Connection: close\r\nContent-Length: " +
+                                std::to_string(call.form.size()) + "\r\n\r\n" + call.form;
     if (auto sent = connection->send(request); !sent) return sent.error();
 
     std::string bytes;

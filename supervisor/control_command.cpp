@@ -36,6 +36,26 @@ std::string percent_encoded(std::string_view text)
     return out;
 }
 
+/// One request to /admin/pool-users.
+void call_users(const ControlCommand& command, ControlCall& call)
+{
+    const std::string& action = command.action;
+    const bool all = action.empty() || action == "list" || action == "add";
+    call.target = "/admin/pool-users";
+    if (!all) call.target += '/' + percent_encoded(command.subject);
+    if (action == "delete") {
+        call.method = "DELETE";
+    } else if (!action.empty() && action != "list" && action != "show") {
+        call.method = "POST";
+        if (action != "add") call.target += '/' + action;
+    }
+    call.target += std::string("?format=") + (command.json ? "json" : "text");
+    for (const auto& [name, value] : command.fields) {
+        const std::string text = value == "default" ? std::string() : percent_encoded(value);
+        call.form.append(call.form.empty() ? "" : "&").append(name).append("=").append(text);
+    }
+}
+
 /// `{"error":"…"}` as the sentence in it; anything else as it is.
 std::string sentence_of(const std::string& body)
 {
@@ -82,6 +102,9 @@ ControlCall control_call(const ControlCommand& command, const TerminalStyle& sty
     case ControlCommand::Kind::reload:
         call.method = "POST";
         call.target = "/admin/reload?format=" + format;
+        break;
+    case ControlCommand::Kind::users:
+        call_users(command, call);
         break;
     case ControlCommand::Kind::accounts:
         call.target = "/admin/accounts?format=" + format;

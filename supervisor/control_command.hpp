@@ -1,5 +1,5 @@
-/// The owner's commands to a running pool: `codex-pool why`, `events`, `accounts …`, `usage`, `requests`. Each is one
-/// request to the admin API over control.sock; what comes back is printed.
+/// The owner's commands to a running pool: `codex-pool why`, `events`, `accounts …`, `users …`, `usage`, `requests`,
+/// `reload`. Each is one request to the admin API over control.sock; what comes back is printed.
 #pragma once
 
 #include "supervisor/control_client.hpp"
@@ -9,6 +9,8 @@
 #include <iosfwd>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace supervisor {
 
@@ -20,12 +22,17 @@ struct ControlCommand {
         account_action,
         reload,
         usage,
-        requests
+        requests,
+        users
     };
 
     Kind kind = Kind::why;
-    std::string subject; ///< why: a request's id; account_action: an account's id
-    std::string action;  ///< enable, disable, clear, refresh, test
+    std::string subject; ///< why: a request's id; account_action: an account's id; users: a user's
+    /// accounts: enable, disable, clear, refresh, test. users: list (also empty), add, show, enable, disable, rotate,
+    /// invite, limits, delete.
+    std::string action;
+    /// users add, users limits: what is given, by its name in the API. "default" takes a limit back.
+    std::vector<std::pair<std::string, std::string>> fields;
     bool json = false;
     bool follow = false; ///< events: goes on with what comes
     /// usage, requests: what to show, by the names of the API's parameters; empty values do not matter.

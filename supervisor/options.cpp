@@ -123,6 +123,63 @@ void add_history(CLI::App& app, ControlCommand& command)
     requests->callback([&command] { command.kind = Kind::requests; });
 }
 
+/// Adds an option whose value becomes a field of the request.
+void add_field(CLI::App* to, ControlCommand& command, const char* field, const char* help)
+{
+    std::string flag = std::string("--") + field;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    const auto take = [&command, field](const std::string& value) {
+        command.fields.emplace_back(field, value);
+    };
+    to->add_option_function<std::string>(flag, take, help)->type_name("VALUE");
+}
+
+void add_limits(CLI::App* to, ControlCommand& command)
+{
+    constexpr std::array<std::array<const char*, 2>, 8> kLimits{
+        {{"requests_per_minute", "Requests in any 60 seconds"},
+         {"tokens_per_day", "Billable tokens a day"},
+         {"tokens_per_week", "Billable tokens a week"},
+         {"share_percent", "Percent of what the pool can serve in a week"},
+         {"concurrency", "Requests at a time"},
+         {"models", "Models, comma-separated"},
+         {"providers", "Providers, comma-separated"},
+         {"expires_at", "A date like 2026-12-31, from which on nothing works"}}};
+    for (const auto& [name, help] : kLimits)
+        add_field(to, command, name, help);
+}
+
+/// `users`, which asks the running pool as well.
+void add_users(CLI::App& app, ControlCommand& command)
+{
+    auto* users = app.add_subcommand("users", "Print the pool's users, or do something to one");
+    users->require_subcommand(0, 1);
+    users->callback([&command] { command.kind = ControlCommand::Kind::users; });
+    users->add_flag("--json", command.json, "Print JSON");
+    const auto add = [&](const char* name, const char* help, bool takes_id) {
+        auto* action = users->add_subcommand(name, help);
+        if (takes_id)
+            action->add_option("ID", command.subject, "The user, as `users` prints it")->required();
+        action->preparse_callback(
+            [&command, name = std::string(name)](std::size_t) { command.action = name; });
+        return action;
+    };
+    add("list", "Print them with what they used", false);
+    auto* make = add("add", "Make one, and print the lines that set up its CLIs", false);
+    add_field(make, command, "email", "E-mail");
+    add_field(make, command, "name", "Name");
+    add_limits(make, command);
+    add("show", "Print one", true);
+    add("disable", "Let it call no more", true);
+    add("enable", "Let it call again", true);
+    add("rotate", "Make all its credentials worthless", true);
+    add("invite", "Print new lines that set up its CLIs", true);
+    add_limits(
+        add("limits", "Set limits of its own; \"default\" = as for all, 0 or * = none", true),
+        command);
+    add("delete", "Forget it", true);
+}
+
 /// The demo brings its own accounts and data, so that nothing of it can touch the real ones.
 void forbid_in_demo(const CommonFlags& flags)
 {
@@ -199,6 +256,7 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     const auto* demo = app.add_subcommand("demo", "Serve built-in fake accounts, to look around");
     add_control(app, options.control);
     add_history(app, options.control);
+    add_users(app, options.control);
     const auto* simulate = add_simulate(app, options.simulate);
     const auto* version_command = app.add_subcommand("version", "Print the version");
     auto* child = app.add_subcommand("child", "One process of the running tree")->group("");
@@ -211,7 +269,8 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
 
     app.parse(std::move(arguments));
 
-    constexpr std::array kAskPool{"why", "events", "accounts", "reload", "usage", "requests"};
+    constexpr std::array kAskPool{
+        "why", "events", "accounts", "reload", "usage", "requests", "users"};
     const bool asks_pool = std::any_of(kAskPool.begin(), kAskPool.end(), [&app](const char* name) {
         return app.got_subcommand(name);
     });

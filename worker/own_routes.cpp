@@ -15,11 +15,19 @@ constexpr std::array kRoutes{
     // What a pool user may see too, less than the owner does; all else below is the owner's.
     OwnRoute{"/status", false, Access::user, OwnTarget::admin},
     OwnRoute{"/status/usage", false, Access::user, OwnTarget::admin},
+    OwnRoute{"/status/setup", false, Access::user, OwnTarget::admin},
     OwnRoute{"/api/pool", true, Access::user, OwnTarget::admin},
     OwnRoute{"/api/openapi.json", false, Access::open, OwnTarget::admin},
     OwnRoute{"/status", true, Access::owner, OwnTarget::admin},
     OwnRoute{"/metrics", false, Access::owner, OwnTarget::admin},
     OwnRoute{"/admin", true, Access::owner, OwnTarget::admin},
+    OwnRoute{"/setup", true, Access::open, OwnTarget::admin},
+    OwnRoute{"/config", true, Access::open, OwnTarget::admin},
+    OwnRoute{"/api/friend", true, Access::open, OwnTarget::admin},
+    OwnRoute{"/login", false, Access::open, OwnTarget::admin},
+    OwnRoute{"/logout", false, Access::open, OwnTarget::admin},
+    OwnRoute{"/oauth/token", true, Access::open, OwnTarget::admin},
+    OwnRoute{"/me", true, Access::user, OwnTarget::admin},
 };
 
 } // namespace

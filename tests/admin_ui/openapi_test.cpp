@@ -1,6 +1,7 @@
 /// docs/openapi.json describes exactly the routes there are. Whether real answers are as it says is tested with the
 /// running pool (tests/integration/pages_test.cpp).
 #include "admin_ui/assets.hpp"
+#include "admin_ui/people_routes.hpp"
 #include "admin_ui/route_table.hpp"
 
 #include <gtest/gtest.h>
@@ -41,6 +42,8 @@ TEST(OpenApi, DescribesEveryRouteAndNoOther)
     }
     std::set<std::string> routes{"get /healthz"}; // the worker's own
     for (const RouteInfo& route : route_table())
+        routes.insert(lower(route.method) + " " + std::string(route.path));
+    for (const PeoplePath& route : people_paths())
         routes.insert(lower(route.method) + " " + std::string(route.path));
     EXPECT_EQ(described, routes);
 }

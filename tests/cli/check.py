@@ -5,6 +5,7 @@ check.py FOLDER POOL_URL FAKE_URL [turns=N] [accounts=A,B] [one-account] [coding
 Prints what is wrong and exits 1, or one line and exits 0.
 """
 import json
+import os
 import sqlite3
 import sys
 import time
@@ -13,6 +14,8 @@ import urllib.request
 folder, pool_url, fake_url = sys.argv[1:4]
 options = dict((a.split("=", 1) + [""])[:2] for a in sys.argv[4:])
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+if "CODEX_POOL_OWNER" in os.environ:  # a shared pool's admin token
+    opener.addheaders.append(("X-Admin-Token", os.environ["CODEX_POOL_OWNER"]))
 problems = []
 
 

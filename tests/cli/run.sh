@@ -454,6 +454,99 @@ scenario_gemini_failover() {
     says 'fake gemini reply' "$cache/node" "$cache/gemini.js" -p 'say hi' && check turns=2 no-hashes
 }
 
+# ---- friends: set up by the line of their page, from a home folder with settings of its own, and undone ----------------
+
+# The home folder's files with their bytes, rights and times.
+picture() { (cd "$HOME" && find . ! -name '*.lock' \( -type f -printf '%p %m %t ' -exec sha256sum {} ';' -o -printf '%p %m\n' \) | sort); }
+
+start_shared_pool() {
+    settings=$'friend_code = "the code"\nadmin_token = "the token"\n' start_pool "$@" || return 1
+    export CODEX_POOL_OWNER='the token'
+}
+
+# join CLI: a new friend, and the line for that CLI. The variables are those of a terminal that is opened now.
+join() {
+    local line
+    line=$(curl -sf --noproxy '*' "$base/api/friend/claim" -d '{"friend_code":"the code"}' |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["setup"][sys.argv[1]]["command"])' "$1") || return 1
+    bash -c "$line" </dev/null >"$dir/said" 2>&1 || { sed 's/^/    | /' "$dir/said" && return 1; }
+    # shellcheck disable=SC1091
+    [ ! -r "$HOME/.codex-pool-setup/env.sh" ] || . "$HOME/.codex-pool-setup/env.sh"
+}
+
+undo() { bash "$HOME/.codex-pool-setup/undo.sh" >"$dir/said" 2>&1 || { sed 's/^/    | /' "$dir/said" && return 1; }; }
+
+# set_up_and_back CLI: the line and its undo leave nothing behind; then the line again, for good.
+set_up_and_back() {
+    local before after
+    echo 'alias ll="ls -l"' >"$HOME/.bashrc"
+    before=$(picture)
+    join "$1" && undo || return 1
+    after=$(picture)
+    [ "$before" = "$after" ] || { echo "  the undo left:" && diff <(echo "$before") <(echo "$after") | sed 's/^/    | /' && return 1; }
+    join "$1"
+}
+
+scenario_friend_codex() {
+    start_shared_pool codex=2 || return 1
+    export CODEX_HOME=$HOME/.codex
+    mkdir -p "$CODEX_HOME"
+    cat >"$CODEX_HOME/config.toml" <<END
+model_provider = "mine" # kept as a comment
+[analytics]
+enabled = false
+[features]
+daemon_auto_start = false
+[projects."$dir/project"]
+trust_level = "trusted"
+[model_providers.mine]
+name = "mine"
+base_url = "http://127.0.0.1:1/v1"
+END
+    cp "$CODEX_HOME/config.toml" "$dir/config.mine"
+    set_up_and_back codex || return 1
+    codex_two_turns && check turns=2 one-account || return 1
+    undo && cmp "$CODEX_HOME/config.toml" "$dir/config.mine" && [ ! -e "$CODEX_HOME/auth.json" ]
+}
+
+scenario_friend_codex_bare_home() {
+    start_shared_pool codex=2 || return 1
+    unset CODEX_HOME
+    set_up_and_back codex || return 1
+    codex_two_turns && check turns=2 one-account
+}
+
+scenario_friend_claude() {
+    start_shared_pool claude=2 || return 1
+    unset ANTHROPIC_API_KEY CLAUDE_CODE_OAUTH_TOKEN ANTHROPIC_BASE_URL CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC
+    mkdir -p "$HOME/.claude"
+    echo '{"env": {"MINE": "1"}, "cleanupPeriodDays": 30}' >"$HOME/.claude/settings.json"
+    cp "$HOME/.claude/settings.json" "$dir/settings.mine"
+    set_up_and_back claude || return 1
+    claude_two_turns && check turns=2 one-account || return 1
+    undo && cmp "$HOME/.claude/settings.json" "$dir/settings.mine"
+}
+
+# The settings file alone is enough: a terminal that was open before needs no variable.
+scenario_friend_claude_by_settings() {
+    start_shared_pool claude=2 || return 1
+    join claude || return 1
+    unset ANTHROPIC_API_KEY CLAUDE_CODE_OAUTH_TOKEN ANTHROPIC_BASE_URL CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC
+    claude_two_turns && check turns=2 one-account
+}
+
+scenario_friend_gemini() {
+    start_shared_pool gemini=2 || return 1
+    unset CODE_ASSIST_ENDPOINT GOOGLE_GENAI_USE_GCA GOOGLE_CLOUD_ACCESS_TOKEN GEMINI_API_KEY GOOGLE_GEMINI_BASE_URL
+    mkdir -p "$HOME/.gemini"
+    echo '{"privacy":{"usageStatisticsEnabled":false}}' >"$HOME/.gemini/settings.json"
+    cp "$HOME/.gemini/settings.json" "$dir/settings.mine"
+    set_up_and_back gemini || return 1
+    export GEMINI_CLI_TRUST_WORKSPACE=true
+    gemini_two_turns && check turns=4 one-account no-hashes || return 1
+    undo && cmp "$HOME/.gemini/settings.json" "$dir/settings.mine"
+}
+
 # ---------------------------------------------------------------------------------------------------------------------
 
 all=$(compgen -A function | sed -n 's/^scenario_//p')

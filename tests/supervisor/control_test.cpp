@@ -156,6 +156,31 @@ TEST(ControlCommand, IsOneRequest)
     EXPECT_EQ(control_call(command).target, "/admin/accounts/codex:my%20work/disable?format=text");
 }
 
+TEST(ControlCommand, UsersAreAskedForAndChanged)
+{
+    ControlCommand command;
+    command.kind = ControlCommand::Kind::users;
+    EXPECT_EQ(control_call(command).method, "GET");
+    EXPECT_EQ(control_call(command).target, "/admin/pool-users?format=text");
+    command.subject = "00ff";
+    command.action = "show";
+    command.json = true;
+    EXPECT_EQ(control_call(command).target, "/admin/pool-users/00ff?format=json");
+    command.action = "rotate";
+    EXPECT_EQ(control_call(command).method, "POST");
+    EXPECT_EQ(control_call(command).target, "/admin/pool-users/00ff/rotate?format=json");
+    command.action = "delete";
+    EXPECT_EQ(control_call(command).method, "DELETE");
+    EXPECT_EQ(control_call(command).target, "/admin/pool-users/00ff?format=json");
+    command.action = "limits";
+    command.fields = {{"models", "a*, b&c"}, {"concurrency", "default"}};
+    EXPECT_EQ(control_call(command).target, "/admin/pool-users/00ff/limits?format=json");
+    EXPECT_EQ(control_call(command).form, "models=a%2A%2C%20b%26c&concurrency=");
+    command.action = "add";
+    EXPECT_EQ(control_call(command).method, "POST");
+    EXPECT_EQ(control_call(command).target, "/admin/pool-users?format=json");
+}
+
 TEST(ControlCommand, ARefusalIsASentenceOnStderrAndExitCode1)
 {
     const tests::TempDir folder;

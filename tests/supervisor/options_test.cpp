@@ -79,10 +79,30 @@ TEST(Options, OwnersCommands)
         EXPECT_EQ(command.subject, "codex:a b");
         EXPECT_TRUE(command.json);
     }
+    EXPECT_EQ(control({"users"}).kind, Kind::users);
+    EXPECT_EQ(control({"users", "list", "--json"}).action, "list");
+    for (const char* action : {"show", "disable", "enable", "rotate", "invite", "delete"}) {
+        const ControlCommand command = control({"users", action, "00ff"});
+        EXPECT_EQ(command.kind, Kind::users);
+        EXPECT_EQ(command.action, action);
+        EXPECT_EQ(command.subject, "00ff");
+    }
+    const ControlCommand limits =
+        control({"users", "limits", "00ff", "--tokens-per-day", "5", "--models", "default"});
+    EXPECT_EQ(limits.action, "limits");
+    ASSERT_EQ(limits.fields.size(), 2U);
+    EXPECT_EQ(limits.fields[0].first, "tokens_per_day");
+    EXPECT_EQ(limits.fields[0].second, "5");
+    EXPECT_EQ(control({"users", "add", "--email", "a@b"}).fields[0].first, "email");
     const Parsed flagged = parse({"why", "0123", "--config", "c.toml"});
     EXPECT_EQ(flagged.options.flags.config_path, "c.toml");
     for (const std::vector<const char*>& wrong : std::vector<std::vector<const char*>>{
-             {"why"}, {"accounts", "enable"}, {"accounts", "destroy", "x"}, {"events", "x"}}) {
+             {"why"},
+             {"accounts", "enable"},
+             {"accounts", "destroy", "x"},
+             {"events", "x"},
+             {"users", "show"},
+             {"users", "limits", "x", "--colour", "1"}}) {
         const Parsed parsed = parse(wrong);
         EXPECT_EQ(parsed.options.command, Command::help_or_error);
         EXPECT_EQ(parsed.options.exit_code, 1);
