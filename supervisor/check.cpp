@@ -2,6 +2,7 @@
 
 #include "shared/base/read_file.hpp"
 #include "shared/providers/pool_folder.hpp"
+#include "supervisor/certificate.hpp"
 #include "supervisor/data_directories.hpp"
 
 #include <chrono>
@@ -65,12 +66,16 @@ public:
 
     int run()
     {
-        const shared::ConfigLoad load = shared::load_config(
+        shared::ConfigLoad load = shared::load_config(
             registry_,
             inputs_.flags,
             inputs_.environment,
             inputs_.working_directory,
             inputs_.cores);
+        if (load.config) {
+            if (auto loaded = load_certificate(*load.config, inputs_.now); !loaded)
+                load.problems.push_back(loaded.error());
+        }
         for (const shared::Problem& problem : load.problems)
             report(problem);
         if (load.config) {

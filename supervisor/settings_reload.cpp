@@ -61,6 +61,9 @@ SettingsChange compare_settings(const shared::Config& running, shared::Config lo
         (stays ? change.need_restart : change.changed).emplace_back(setting.key);
         if (stays) keep(setting, running, loaded);
     }
+    if (running.tls_cert_pem != loaded.tls_cert_pem ||
+        !running.tls_key_pem.same_as(loaded.tls_key_pem))
+        change.changed.emplace_back("the certificate");
     if (running.strategies != loaded.strategies) change.changed.emplace_back("strategies");
     for (const auto& [key, base] : loaded.upstreams) {
         const auto before = running.upstreams.find(key);

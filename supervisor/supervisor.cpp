@@ -3,6 +3,7 @@
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
 #include "shared/segment/segment.hpp"
+#include "supervisor/certificate.hpp"
 #include "supervisor/control_socket.hpp"
 #include "supervisor/data_directories.hpp"
 #include "supervisor/data_folder.hpp"
@@ -43,6 +44,7 @@ Result<std::unique_ptr<Foundation>> build(shared::Config& config)
     if (auto folders = create_data_directories(config); !folders) return folders.error();
     auto lock = lock_data_folder(config.db_path.parent_path());
     if (!lock) return lock.error();
+    if (auto loaded = load_certificate(config, shared::now_unix()); !loaded) return loaded.error();
     if (config.shared_mode && config.jwt_secret.empty()) {
         auto key = signing_key(config.users_path.parent_path());
         if (!key) return key.error();
@@ -103,7 +105,8 @@ int run(const shared::Config& given, const RunSettings& settings)
         std::chrono::hours(config.pin_ttl_hours));
     pins.load(shared::now_unix());
     base.writer->start();
-    shared::log::info("listening on http://{}", config.listen.text());
+    const std::string_view scheme = config.tls_cert.empty() ? "http" : "https";
+    shared::log::info("listening on {}://{}", scheme, config.listen.text());
 
     boost::asio::io_context loop(1);
     const TreeParts parts{

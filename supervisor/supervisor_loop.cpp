@@ -2,6 +2,7 @@
 
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "supervisor/certificate.hpp"
 #include "supervisor/settings_reload.hpp"
 #include "supervisor/spawn.hpp"
 
@@ -394,7 +395,13 @@ void SupervisorLoop::request_reload(std::string_view who, std::uint64_t request)
 SupervisorLoop::Reloaded SupervisorLoop::reload_settings()
 {
     if (!settings_.load) return Reloaded::unchanged;
-    const shared::ConfigLoad load = settings_.load();
+    shared::ConfigLoad load = settings_.load();
+    if (load.config) {
+        if (auto loaded = load_certificate(*load.config, shared::now_unix()); !loaded) {
+            load.problems.push_back(loaded.error());
+            load.config.reset();
+        }
+    }
     for (const shared::Problem& problem : load.problems)
         shared::log::error("{}", problem.text());
     if (!load.config) {

@@ -345,7 +345,8 @@ PageCaller Exchange::page_caller(const AccessDecision& caller) const
     who.user = caller.user;
     who.client = client_address(session_.peer(), head(), worker_.trusted_proxies).text();
     who.by_session = caller.by_session;
-    who.https = came_by_https(session_.peer(), head(), worker_.trusted_proxies);
+    who.https = worker_.server_tls != nullptr ||
+                came_by_https(session_.peer(), head(), worker_.trusted_proxies);
     return who;
 }
 

@@ -90,9 +90,35 @@ void Session::abort() noexcept
     stream_.abort();
 }
 
+shared::net::Task<bool> Session::begin_tls()
+{
+    stream_.start_tls(shared::net::TlsLayer::accept(worker_.server_tls.get(), stream_.fd()));
+    if (stream_.tls() == nullptr) co_return false;
+    set_deadline(worker_.config.client_header_timeout_seconds);
+    while (true) {
+        const IoStatus status = stream_.tls()->handshake();
+        if (status == IoStatus::ok) break;
+        bool waited = false;
+        if (status == IoStatus::wait_read) {
+            waited = co_await stream_.descriptor_readable();
+        } else if (status == IoStatus::wait_write) {
+            waited = co_await stream_.writable();
+        } else if (stream_.tls()->met_plain_http()) {
+            stream_.start_tls(nullptr);
+            static_cast<void>(refuse_head(400, "this address serves https; use https://"));
+        }
+        if (!waited || gone_) co_return false;
+    }
+    clear_deadline();
+    co_return true;
+}
+
 shared::net::Detached Session::run()
 {
-    while (true) {
+    const bool secure = worker_.server_tls != nullptr;
+    bool talks = true;
+    if (secure) talks = co_await begin_tls();
+    while (talks) {
         const HeadEnd end = co_await read_head();
         if (end == HeadEnd::closed) break;
         if (end == HeadEnd::refused) {
@@ -113,6 +139,7 @@ shared::net::Detached Session::run()
     if (reset_)
         stream_.reset();
     else {
+        if (secure && stream_.tls() != nullptr && !gone_) stream_.tls()->say_goodbye();
         boost::system::error_code ignored;
         stream_.descriptor().close(ignored);
     }

@@ -96,6 +96,8 @@ private:
     Session(WorkerState& worker, SessionList& all, int fd, const shared::IpAddress& peer);
 
     shared::net::Detached run();
+    /// Where the pool serves https. False: there is nobody to talk to.
+    [[nodiscard]] shared::net::Task<bool> begin_tls();
     [[nodiscard]] shared::net::Task<HeadEnd> read_head();
     [[nodiscard]] HeadEnd take_head_bytes(std::string_view fresh, bool& more);
     [[nodiscard]] HeadEnd refuse_head(unsigned status, const char* reason);

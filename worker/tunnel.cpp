@@ -130,8 +130,7 @@ Task<> Tunnel::pump(Stream& from, Stream& to, Direction& d, bool from_client, st
             d.out = std::exchange(d.inject, {});
             continue;
         }
-        if (!from.has_buffered())
-            (void)co_await from.readable(); // false: woken by on_beat() or finish()
+        (void)co_await from.readable(); // false: woken by on_beat() or finish()
         if (over_) break;
         const IoResult read = from.read_some(state_.buffer.get(), WorkerState::kBufferBytes);
         if (read.status == IoStatus::wait_read || read.status == IoStatus::wait_write) continue;

@@ -137,23 +137,29 @@ Task<End> UpstreamCall::send_rest(std::string rest, RequestBody* streamed)
         }
         // An upstream that answers early must be heard, or both sides wait for each other.
         shared::net::WaitAny wait;
-        if (left.empty()) {
+        const bool unread = left.empty() && session_.stream().has_unread();
+        if (unread) {
+            // The next bytes are here already: the client's socket need not become readable.
+        } else if (left.empty()) {
             session_.set_deadline(worker_.config.client_body_timeout_seconds);
             wait.add(session_.stream(), Stream::Wait::wait_read);
         } else {
             wait.add(*stream_, Stream::Wait::wait_write);
         }
-        wait.add(*stream_, Stream::Wait::wait_read);
-        const bool waited = co_await wait;
+        bool waited = true;
+        if (!unread) {
+            wait.add(*stream_, Stream::Wait::wait_read);
+            waited = co_await wait;
+        }
         session_.clear_deadline();
         if (cancel_.cancelled()) co_return End::stopped;
         if (session_.gone() || session_.timed_out()) co_return End::body_failed;
         if (!waited) co_return End::stopped;
-        if (wait.holds(1) && stash_answer()) {
+        if (!unread && wait.holds(1) && stash_answer()) {
             reusable_ = false;
             co_return End::answered;
         }
-        if (!left.empty() || !wait.holds(0)) continue;
+        if (!unread && (!left.empty() || !wait.holds(0))) continue;
         rest.clear();
         const RequestBody::End end = streamed->stream_more(rest);
         left = rest;

@@ -1,14 +1,27 @@
 #include "worker/worker_state.hpp"
 
 #include "shared/base/clock.hpp"
+#include "shared/base/log.hpp"
 #include "shared/segment/forecast.hpp"
 #include "worker/pool_summary.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 
 namespace worker {
 namespace {
+
+shared::net::TlsContext server_tls(const shared::Config& config)
+{
+    if (config.tls_cert_pem.empty()) return nullptr;
+    auto context =
+        shared::net::make_server_tls_context(config.tls_cert_pem, config.tls_key_pem.reveal());
+    if (context) return std::move(*context);
+    // The supervisor has tried it before: only memory can be missing, and clear text is no way out.
+    shared::log::error("event=no_tls {}", context.error().text());
+    std::abort();
+}
 
 AccessPolicy access_policy(const shared::Config& config)
 {
@@ -38,6 +51,7 @@ WorkerState::WorkerState(
       slot(worker_slot),
       access(access_policy(configuration), shared_segment),
       trusted_proxies(networks_of(configuration.trusted_proxies)),
+      server_tls(worker::server_tls(configuration)),
       deadlines(tick),
       connector(event_loop, tls, proxy),
       accounts(shared_segment, providers),

@@ -56,6 +56,7 @@ struct WorkerState {
     std::uint16_t slot;
     Authenticator access;
     std::vector<shared::IpNetwork> trusted_proxies;
+    shared::net::TlsContext server_tls; ///< null: clients come without TLS
     shared::net::Deadlines deadlines;
     shared::net::Connector connector;
     UpstreamPool pool;

@@ -87,7 +87,8 @@ private:
             const auto* field = std::get_if<std::filesystem::path Config::*>(&setting.field);
             if (field == nullptr) continue;
             const std::string_view quoted = setting.default_text;
-            config_.** field = (folder / quoted.substr(1, quoted.size() - 2)).lexically_normal();
+            const std::string_view name = quoted.substr(1, quoted.size() - 2);
+            if (!name.empty()) config_.** field = (folder / name).lexically_normal();
         }
         for (const auto& provider : registry_.all()) {
             for (const UpstreamSpec& spec : provider->upstreams()) {
@@ -351,7 +352,11 @@ ConfigLoad load_config(
 
 std::string to_toml(const Config& config)
 {
-    std::string top = fmt::format("shared_mode = {}\n", config.shared_mode);
+    std::string top = fmt::format(
+        "shared_mode = {}\ntls_cert_pem = {}\ntls_key_pem = {}\n",
+        config.shared_mode,
+        toml_string(config.tls_cert_pem),
+        toml_string(config.tls_key_pem.reveal()));
     std::map<std::string_view, std::string> tables;
     for (const Setting& setting : settings()) {
         const std::string value = std::visit(TomlValue{config}, setting.field);

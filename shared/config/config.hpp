@@ -33,6 +33,12 @@ struct Config {
     std::filesystem::path pool_dir;
     std::filesystem::path db_path;
     std::string public_url; ///< without trailing '/', may be empty
+    std::filesystem::path
+        tls_cert; ///< PEM, the certificate first; with tls_key: clients come by https
+    std::filesystem::path tls_key;
+    /// What these files hold; read by the supervisor, so that workers open none.
+    std::string tls_cert_pem;
+    Secret tls_key_pem;
     /// Addresses and networks whose word about the client's address counts; comma-separated.
     std::string trusted_proxies;
     bool debug = false;

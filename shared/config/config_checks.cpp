@@ -107,6 +107,16 @@ void check_paths(const Config& config, std::vector<Problem>& problems)
     }
 }
 
+void check_tls(const Config& config, const ConfigValues& values, std::vector<Problem>& problems)
+{
+    if (config.tls_cert.empty() == config.tls_key.empty()) return;
+    const bool cert = !config.tls_cert.empty();
+    problems.push_back(
+        {values.where(cert ? "tls_cert" : "tls_key"),
+         cert ? "tls_cert is set and tls_key is not" : "tls_key is set and tls_cert is not",
+         "set both to serve https, or neither"});
+}
+
 void check_limits(Config& config, const ConfigValues& values)
 {
     const auto given = [&](std::string_view key) { return !values.where(key).empty(); };
@@ -180,6 +190,7 @@ void check_whole(Config& config, const ConfigValues& values, std::vector<Problem
     check_protection(config, values, users, problems);
     if (auto problem = check_database(config.db_path)) problems.push_back(std::move(*problem));
     check_paths(config, problems);
+    check_tls(config, values, problems);
     check_limits(config, values);
 }
 

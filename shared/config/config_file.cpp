@@ -76,11 +76,25 @@ private:
                 read_strategy(*provider, full, node);
             else if (prefix.empty() && is_table(full))
                 read_known_table(full, node);
-            else if (document_.dialect == ConfigDialect::child && full == "shared_mode")
-                config_.shared_mode = node.value_or(true);
+            else if (document_.dialect == ConfigDialect::child && read_for_child(full, node))
+                continue;
             else
                 read_unknown(full, key);
         }
+    }
+
+    /// What the supervisor found out at the start; true if it is that.
+    bool read_for_child(std::string_view name, const toml::node& node)
+    {
+        if (name == "shared_mode")
+            config_.shared_mode = node.value_or(true);
+        else if (name == "tls_cert_pem")
+            config_.tls_cert_pem = node.value_or(std::string());
+        else if (name == "tls_key_pem")
+            config_.tls_key_pem = Secret(node.value_or(std::string()));
+        else
+            return false;
+        return true;
     }
 
     void read_known_table(const std::string& full, const toml::node& node)

@@ -136,6 +136,12 @@ std::optional<Problem> check_text(const Setting& setting, std::string_view text)
     return check_url(text, setting.rule == TextRule::proxy_url);
 }
 
+/// A path that need not be there: its default is none.
+bool may_be_empty(const Setting& setting) noexcept
+{
+    return setting.default_text == "\"\"";
+}
+
 Result<std::filesystem::path>
 absolute_path(std::string_view text, const std::filesystem::path& folder)
 {
@@ -205,6 +211,10 @@ struct TextSetter {
 
     std::optional<Problem> operator()(std::filesystem::path Config::*field) const
     {
+        if (text.empty() && may_be_empty(setting)) {
+            (config.*field).clear();
+            return std::nullopt;
+        }
         auto path = absolute_path(text, folder);
         if (!path) return path.error();
         config.*field = std::move(*path);

@@ -1,7 +1,11 @@
 #include "shared/fake_providers/client.hpp"
 
+#include "shared/fake_providers/tls.hpp"
+
 #include <algorithm>
 #include <cstdlib>
+
+#include <unistd.h>
 
 namespace shared::fake_providers {
 
@@ -15,6 +19,22 @@ Client::Client(std::uint16_t port, std::chrono::milliseconds timeout)
     : port_(port), wire_(Wire::connect("127.0.0.1", port))
 {
     if (wire_.open()) wire_.set_timeout(timeout);
+}
+
+Client Client::over_tls(std::uint16_t port, std::chrono::milliseconds timeout)
+{
+    Client client(port, timeout);
+    if (!client.wire_.open()) return client;
+    const int fd = ::dup(client.wire_.fd());
+    SSL* ssl = connect_tls(fd);
+    if (ssl != nullptr) {
+        client.wire_ = Wire(fd, ssl);
+        client.wire_.set_timeout(timeout);
+    } else {
+        ::close(fd);
+        client.wire_.close();
+    }
+    return client;
 }
 
 std::string Client::format(

@@ -27,6 +27,10 @@ public:
     explicit Client(
         std::uint16_t port, std::chrono::milliseconds timeout = std::chrono::seconds(30));
 
+    /// The same by https; not connected() if the certificate is not of the test authority.
+    [[nodiscard]] static Client
+    over_tls(std::uint16_t port, std::chrono::milliseconds timeout = std::chrono::seconds(30));
+
     [[nodiscard]] bool connected() const { return wire_.open(); }
 
     [[nodiscard]] Wire& wire() { return wire_; }

@@ -70,6 +70,21 @@ const Identity& authority()
     return made;
 }
 
+constexpr const char* kHosts = "DNS:localhost,IP:127.0.0.1";
+
+/// What `write` puts into a memory BIO.
+template <class Write>
+std::string pem_of(Write&& write)
+{
+    BIO* bio = BIO_new(BIO_s_mem());
+    (void)write(bio);
+    char* data = nullptr;
+    const long size = BIO_get_mem_data(bio, &data);
+    std::string out(data, static_cast<std::size_t>(size));
+    BIO_free(bio);
+    return out;
+}
+
 } // namespace
 
 void TlsServerDeleter::operator()(SSL_CTX* context) const noexcept
@@ -79,16 +94,34 @@ void TlsServerDeleter::operator()(SSL_CTX* context) const noexcept
 
 const std::string& test_authority_pem()
 {
-    static const std::string pem = [] {
-        BIO* bio = BIO_new(BIO_s_mem());
-        (void)PEM_write_bio_X509(bio, authority().certificate.get());
-        char* data = nullptr;
-        const long size = BIO_get_mem_data(bio, &data);
-        std::string out(data, static_cast<std::size_t>(size));
-        BIO_free(bio);
-        return out;
-    }();
+    static const std::string pem =
+        pem_of([](BIO* bio) { return PEM_write_bio_X509(bio, authority().certificate.get()); });
     return pem;
+}
+
+TestCertificate make_test_certificate()
+{
+    const Identity server = make_identity("pool", kHosts, &authority(), 3);
+    TestCertificate made;
+    made.certificate =
+        pem_of([&](BIO* bio) { return PEM_write_bio_X509(bio, server.certificate.get()); });
+    made.key = pem_of([&](BIO* bio) {
+        return PEM_write_bio_PrivateKey(
+            bio, server.key.get(), nullptr, nullptr, 0, nullptr, nullptr);
+    });
+    return made;
+}
+
+SSL* connect_tls(int fd)
+{
+    const std::unique_ptr<SSL_CTX, TlsServerDeleter> context(SSL_CTX_new(TLS_client_method()));
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+    (void)X509_STORE_add_cert(SSL_CTX_get_cert_store(context.get()), authority().certificate.get());
+    SSL* ssl = SSL_new(context.get());
+    (void)SSL_set_fd(ssl, fd);
+    if (SSL_connect(ssl) == 1) return ssl;
+    SSL_free(ssl);
+    return nullptr;
 }
 
 void write_test_authority(const std::filesystem::path& file)
@@ -99,10 +132,7 @@ void write_test_authority(const std::filesystem::path& file)
 TlsServerContext make_tls_server(bool host_matches)
 {
     const Identity server = make_identity(
-        "fake upstream",
-        host_matches ? "DNS:localhost,IP:127.0.0.1" : "DNS:elsewhere.example",
-        &authority(),
-        2);
+        "fake upstream", host_matches ? kHosts : "DNS:elsewhere.example", &authority(), 2);
     TlsServerContext context(SSL_CTX_new(TLS_server_method()));
     if (SSL_CTX_use_certificate(context.get(), server.certificate.get()) != 1 ||
         SSL_CTX_use_PrivateKey(context.get(), server.key.get()) != 1)

@@ -13,7 +13,11 @@ Stream::Stream(Loop& loop, int fd) : descriptor_(loop.get_executor(), fd) {}
 
 IoResult Stream::read_some(char* into, std::size_t size) noexcept
 {
-    if (tls_) return tls_->read_some(into, size);
+    if (tls_) {
+        const IoResult got = tls_->read_some(into, size);
+        dry_ = !got.ok();
+        return got;
+    }
     while (true) {
         const ssize_t got = ::recv(fd(), into, size, MSG_DONTWAIT);
         if (got > 0) return {IoStatus::ok, static_cast<std::size_t>(got)};

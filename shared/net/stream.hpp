@@ -48,8 +48,19 @@ public:
     /// readable.
     [[nodiscard]] bool has_buffered() const noexcept { return tls_ && tls_->has_buffered(); }
 
-    /// `co_await stream.readable()`: true when it is (or has failed: the read will tell), false when aborted.
+    /// The next read_some() is likely to give something without waiting: bytes wait inside the TLS layer, and the last
+    /// read did not find them to be half a record.
+    [[nodiscard]] bool has_unread() const noexcept { return !dry_ && has_buffered(); }
+
+    /// `co_await stream.readable()`: true when it is (or has failed: the read will tell), false when aborted. At once
+    /// if has_unread().
     [[nodiscard]] auto readable() noexcept { return WaitFor{*this, Wait::wait_read}; }
+
+    /// The same for the socket itself, whatever waits inside the TLS layer: for its handshake.
+    [[nodiscard]] auto descriptor_readable() noexcept
+    {
+        return WaitFor{*this, Wait::wait_read, true};
+    }
 
     [[nodiscard]] auto writable() noexcept { return WaitFor{*this, Wait::wait_write}; }
 
@@ -61,7 +72,11 @@ public:
     /// For an idle connection: nothing has arrived and the peer has not closed it.
     [[nodiscard]] bool is_quiet() noexcept;
 
-    void start_tls(std::unique_ptr<TlsLayer> tls) noexcept { tls_ = std::move(tls); }
+    void start_tls(std::unique_ptr<TlsLayer> tls) noexcept
+    {
+        tls_ = std::move(tls);
+        dry_ = false; // the handshake may have read ahead
+    }
 
     [[nodiscard]] TlsLayer* tls() noexcept { return tls_.get(); }
 
@@ -72,9 +87,13 @@ public:
     struct WaitFor {
         Stream& stream;
         Wait what;
+        bool socket_only = false;
         bool aborted = false;
 
-        [[nodiscard]] bool await_ready() const noexcept { return false; }
+        [[nodiscard]] bool await_ready() const noexcept
+        {
+            return what == Wait::wait_read && !socket_only && stream.has_unread();
+        }
 
         void await_suspend(std::coroutine_handle<> caller);
 
@@ -84,6 +103,7 @@ public:
 private:
     Descriptor descriptor_;
     std::unique_ptr<TlsLayer> tls_;
+    bool dry_ = true; ///< the last read through TLS gave nothing
 };
 
 /// Waits for whichever comes first of up to three conditions; the others are called off.

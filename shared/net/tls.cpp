@@ -100,6 +100,28 @@ std::unique_ptr<TlsLayer> TlsLayer::over_tls(
     return layer;
 }
 
+std::unique_ptr<TlsLayer> TlsLayer::accept(SSL_CTX* context, int fd)
+{
+    ERR_clear_error();
+    std::unique_ptr<TlsLayer> layer(new TlsLayer(SSL_new(context))); // NOLINT: private constructor
+    SSL* ssl = layer->ssl_.get();
+    if (ssl == nullptr || SSL_set_fd(ssl, fd) != 1) return nullptr;
+    SSL_set_accept_state(ssl);
+    return layer;
+}
+
+bool TlsLayer::met_plain_http() const noexcept
+{
+    return ERR_GET_LIB(error_) == ERR_LIB_SSL && ERR_GET_REASON(error_) == SSL_R_HTTP_REQUEST;
+}
+
+void TlsLayer::say_goodbye() noexcept
+{
+    ERR_clear_error();
+    if (SSL_is_init_finished(ssl_.get()) == 1) static_cast<void>(SSL_shutdown(ssl_.get()));
+    ERR_clear_error();
+}
+
 IoStatus TlsLayer::status_of(int result) const noexcept
 {
     switch (SSL_get_error(ssl_.get(), result)) {

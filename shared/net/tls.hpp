@@ -1,4 +1,4 @@
-/// TLS towards upstreams: OpenSSL directly on the non-blocking socket, no buffers of our own in between.
+/// TLS towards upstreams and clients: OpenSSL directly on the non-blocking socket, no buffers of our own in between.
 #pragma once
 
 #include "shared/net/tls_context.hpp"
@@ -65,6 +65,9 @@ public:
         const std::string& host,
         TlsSessions::Slot* session);
 
+    /// The server's side, over an accepted socket. nullptr if OpenSSL refuses.
+    [[nodiscard]] static std::unique_ptr<TlsLayer> accept(SSL_CTX* context, int fd);
+
     TlsLayer(const TlsLayer&) = delete;
     TlsLayer(TlsLayer&&) = delete;
     TlsLayer& operator=(const TlsLayer&) = delete;
@@ -75,6 +78,11 @@ public:
     [[nodiscard]] IoStatus handshake() noexcept;
     /// Why the handshake failed, in one clause.
     [[nodiscard]] std::string failure() const;
+    /// The handshake failed because the peer speaks plain HTTP.
+    [[nodiscard]] bool met_plain_http() const noexcept;
+
+    /// Tells the peer that nothing more comes; as far as the socket takes it at once.
+    void say_goodbye() noexcept;
 
     [[nodiscard]] IoResult read_some(char* into, std::size_t size) noexcept;
     [[nodiscard]] IoResult write_some(std::span<const iovec> pieces) noexcept;

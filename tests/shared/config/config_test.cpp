@@ -173,7 +173,10 @@ TEST_F(ConfigTest, EveryVariableReachesItsSetting)
         else if (setting.rule != TextRule::any)
             value = "http://pool.example.com:80";
         const ConfigLoad plain = load_config(registry_, {}, {}, dir_.path(), 2);
-        const Environment one{{std::string(setting.environment), value}};
+        Environment one{{std::string(setting.environment), value}};
+        // One without the other is a mistake.
+        if (setting.key == "tls_cert") one.emplace("PROXY_TLS_KEY", "k.pem");
+        if (setting.key == "tls_key") one.emplace("PROXY_TLS_CERT", "c.pem");
         const ConfigLoad loaded = load_config(registry_, {}, one, dir_.path(), 2);
         ASSERT_THAT(texts(loaded.problems), IsEmpty());
         EXPECT_NE(to_toml(*loaded.config), to_toml(*plain.config));
@@ -187,6 +190,29 @@ TEST_F(ConfigTest, TrustedProxiesAreAddressesAndNetworks)
     EXPECT_THAT(
         texts(load().problems),
         ElementsAre(AllOf(HasSubstr("PROXY_TRUSTED_PROXIES"), HasSubstr("proxy.example.com"))));
+}
+
+TEST_F(ConfigTest, ACertificateNeedsItsKey)
+{
+    environment_ = {{"PROXY_TLS_CERT", "cert.pem"}};
+    EXPECT_THAT(
+        texts(load().problems),
+        ElementsAre(AllOf(HasSubstr("PROXY_TLS_CERT"), HasSubstr("tls_key is not"))));
+    environment_.emplace("PROXY_TLS_KEY", "key.pem");
+    EXPECT_EQ(load().config->tls_cert, dir_.path() / "cert.pem");
+}
+
+TEST_F(ConfigTest, ChildrenGetTheCertificateAsText)
+{
+    Config config = *load().config;
+    config.tls_cert_pem = "-----BEGIN\nA\n";
+    config.tls_key_pem = Secret("-----BEGIN\nB\n");
+    const auto copy = from_toml(registry_, to_toml(config));
+    ASSERT_TRUE(copy.has_value());
+    EXPECT_EQ(copy->tls_cert_pem, config.tls_cert_pem);
+    EXPECT_TRUE(copy->tls_key_pem.same_as(config.tls_key_pem));
+    flags_.config_path = dir_.write("own.toml", "tls_key_pem = \"x\"\n").string();
+    EXPECT_FALSE(load().config) << "not from a file of the owner's";
 }
 
 TEST_F(ConfigTest, PathsAreRelativeToWhereTheyWereSaid)
