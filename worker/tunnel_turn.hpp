@@ -31,8 +31,8 @@ public:
     /// A client's message begins: whether its user's limits let another turn in.
     [[nodiscard]] shared::LimitHit admit();
 
-    /// A client's text message, or its first part if it was too long to keep. It is on its way already: a model that the
-    /// user may not use is only seen now.
+    /// A client's text message, or its first part if it was too long to keep. It is on its way already: a model that
+    /// the user may not use is only seen now.
     [[nodiscard]] shared::LimitHit client_message(std::string_view json);
 
     /// Whether the user may still call.

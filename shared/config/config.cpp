@@ -5,6 +5,7 @@
 #include "shared/config/config_file.hpp"
 #include "shared/config/config_keys.hpp"
 #include "shared/config/config_values.hpp"
+#include "shared/config/nearest_name.hpp"
 
 #include <algorithm>
 #include <array>

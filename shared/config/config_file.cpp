@@ -1,6 +1,7 @@
 #include "shared/config/config_file.hpp"
 
 #include "shared/base/read_file.hpp"
+#include "shared/config/nearest_name.hpp"
 
 #include <algorithm>
 #include <array>

@@ -66,9 +66,4 @@ inline constexpr std::string_view kConfigPathVariable = "CONFIG_PATH";
 /// The file's name where neither flag nor variable names one.
 inline constexpr std::string_view kConfigFileName = "config.toml";
 
-/// The candidate nearest to `name` by edit distance (insert, delete, replace, swap neighbours), ignoring case;
-/// nothing if none is near enough to be meant. A candidate "table.key" is also compared by its key alone.
-[[nodiscard]] std::string_view
-nearest_name(std::string_view name, std::span<const std::string_view> candidates);
-
 } // namespace shared

@@ -1,4 +1,4 @@
-#include "shared/config/config_keys.hpp"
+#include "shared/config/nearest_name.hpp"
 
 #include <algorithm>
 #include <cctype>

@@ -22,8 +22,8 @@ using TlsContext = std::unique_ptr<SSL_CTX, TlsContextDeleter>;
 
 [[nodiscard]] Result<TlsContext> make_client_tls_context();
 
-/// Server: TLS 1.2 and later, HTTP/1.1. From PEM texts, the certificate with its chain. Problem (its `where` is left for the
-/// caller): no PEM, a key that belongs to another certificate, one with a passphrase; it quotes nothing of the key.
+/// Server: TLS 1.2 and later, HTTP/1.1. From PEM texts, the certificate with its chain. Problem (its `where` is left
+/// for the caller): no PEM, a key that belongs to another certificate, one with a passphrase. It quotes no key.
 [[nodiscard]] Result<TlsContext>
 make_server_tls_context(std::string_view certificate_pem, std::string_view key_pem);
 

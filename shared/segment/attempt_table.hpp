@@ -4,11 +4,11 @@
 ///   --------------  -------  -------------  ----------------------------------------------
 ///   workers, admin  all      attempts.mutex the entry being written may be forgotten
 ///
-/// - Per client: three tries are free; each wrong one more doubles the wait, up to 15 minutes. What lies an hour back is
-///   forgiven.
-/// - Per target, against many clients that each try a little: while it has seen more than 100 wrong tries within an hour,
-///   clients that never got it right take turns, one try at a time, each later than the one before. Who once got it right
-///   is not held up by others.
+/// - Per client: three tries are free; each wrong one more doubles the wait, up to 15 minutes. What lies an hour back
+///   is forgiven.
+/// - Per target, against many clients that each try a little: while it has seen more than 100 wrong tries within an
+///   hour, clients that never got it right take turns, one try at a time, each later than the one before. Who once got
+///   it right is not held up by others.
 #pragma once
 
 #include "shared/base/ip_address.hpp"
@@ -58,8 +58,8 @@ struct AttemptTable {
     void repair() noexcept {}
 };
 
-/// How long this client must wait before its next try counts; 0 = it may try now. `client` is an address, or the network
-/// of one (client_key()).
+/// How long this client must wait before its next try counts; 0 = it may try now. `client` is an address, or the
+/// network of one (client_key()).
 [[nodiscard]] std::chrono::milliseconds
 attempt_wait(Segment& segment, AttemptTarget target, std::string_view client, UnixMillis now);
 

@@ -40,8 +40,8 @@ struct Forecast {
 [[nodiscard]] Forecast
 forecast(const WindowRecord& window, const WindowLearning& learning, UnixMillis now) noexcept;
 
-/// Billable tokens that all accounts in service together can serve in a week; 0 if nothing was learnt yet. An account of
-/// which nothing is known counts as the others of its provider do on average.
+/// Billable tokens that all accounts in service together can serve in a week; 0 if nothing was learnt yet. An account
+/// of which nothing is known counts as the others of its provider do on average.
 [[nodiscard]] std::uint64_t week_capacity(Segment& segment);
 
 /// The pace at `now`: what was learnt, less the longer nothing more is used up.

@@ -1,9 +1,9 @@
 /// Pool users as every process knows them: who may call, within which limits, and what they have used.
 ///
 ///   part           writers                               readers         guarded by    if the writer dies inside
-///   -------------  ------------------------------------  --------------  ------------  ---------------------------------
+///   -------------  ------------------------------------  --------------  ------------  ------------------------------
 ///   UserShard[h]   admin child (who, limits), workers    workers, admin  shard.mutex   who: refused until the admin
-///                  (what is used), supervisor (what a                                  child has published again; used:
+///                  (what is used), supervisor (what a                                  child published again; used:
 ///                  dead worker's requests used)                                        may miss one request
 ///   UserRow[s]     worker in slot s; supervisor          workers, admin  atomics       supervisor zeroes it
 ///   version        admin child                           all             atomic        -

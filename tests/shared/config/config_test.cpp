@@ -1,5 +1,6 @@
 #include "shared/config/config.hpp"
 #include "shared/config/config_keys.hpp"
+#include "shared/config/nearest_name.hpp"
 #include "tests/support/as_nobody.hpp"
 #include "tests/support/temp_dir.hpp"
 
