@@ -367,6 +367,8 @@ void SupervisorLoop::request_reload(std::string_view who, std::uint64_t request)
 {
     if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
     shared::log::info("event=reload by=\"{}\"", who);
+    // Children that are only starting cannot be replaced: settings come when all serve.
+    if (phase_ == Phase::starting) reload_at_ready_ = true;
     if (phase_ == Phase::running) {
         notifier_.reloading(shared::now_monotonic_us());
         const Reloaded reloaded = reload_settings();
@@ -479,6 +481,7 @@ void SupervisorLoop::announce_ready()
         "ready: {} workers, {} accounts", tree_.table().count(Role::worker), accounts);
     notifier_.ready();
     if (settings_.on_ready) settings_.on_ready(parts_.listeners.address());
+    if (std::exchange(reload_at_ready_, false)) request_reload("a reload during the start", 0);
 }
 
 } // namespace supervisor

@@ -113,6 +113,7 @@ private:
     bool any_ready_ = false; ///< some child has ever been READY
     AskedQuestions asked_;   ///< of the refresher, by the admin child
     bool hurried_ = false;
+    bool reload_at_ready_ = false; ///< somebody asked for a reload during the start
     bool admin_to_be_replaced_ = false; ///< once it has answered whoever asked it for the reload
     std::uint64_t ticks_ = 0;
     std::int64_t last_tick_us_ = 0;

@@ -168,6 +168,7 @@ protected:
         config_.pool_dir = pool();
         config_.db_path = folder_.path() / "data" / "proxy.db";
         config_.users_path = folder_.path() / "data" / "users.json";
+        config_.prices_file = folder_.path() / "prices.json";
         const shared::ProviderRegistry registry;
         for (const auto& provider : registry.all()) {
             for (const shared::UpstreamSpec& spec : provider->upstreams()) {

@@ -45,6 +45,16 @@ bool wait_until(const std::function<bool()>& event)
     return false;
 }
 
+/// A file of /proc; nothing if its process goes meanwhile.
+std::string bytes_in_proc(const std::filesystem::path& path)
+{
+    try {
+        return file_bytes(path);
+    } catch (const std::ios_base::failure&) {
+        return {};
+    }
+}
+
 /// Our children in this role, oldest first; zombies left aside.
 std::vector<pid_t> children(const std::string& role)
 {
@@ -52,9 +62,9 @@ std::vector<pid_t> children(const std::string& role)
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
         const std::string name = entry.path().filename();
         if (!std::all_of(name.begin(), name.end(), ::isdigit)) continue;
-        const std::string command = file_bytes(entry.path() / "cmdline");
+        const std::string command = bytes_in_proc(entry.path() / "cmdline");
         if (command.find("--role" + std::string(1, '\0') + role) == std::string::npos) continue;
-        const std::string stat = file_bytes(entry.path() / "stat");
+        const std::string stat = bytes_in_proc(entry.path() / "stat");
         const std::string parent = "S " + std::to_string(getpid()) + " ";
         const std::string running = "R " + std::to_string(getpid()) + " ";
         const std::string stopped = "T " + std::to_string(getpid()) + " ";
