@@ -113,8 +113,10 @@ RefreshEngine::End RefreshEngine::conclude(
     const JournalEntry* entry = journal_->find(job.id);
     const bool was_lost = entry != nullptr && entry->lost;
     if (outcome.kind == shared::RefreshOutcome::Kind::needs_login) {
+        // The state before the record: killed in between, the token would be tried once more.
+        const End end = refused(job, was_lost ? "refresh_answer_lost" : outcome.reason.view());
         journal_->close(job.id);
-        return refused(job, was_lost ? "refresh_answer_lost" : outcome.reason.view());
+        return end;
     }
     // Something between here and the endpoint may have swallowed an answer that rotated the token.
     const bool doubtful = reply.status >= 500 || outcome.reason == "answer_not_usable";
