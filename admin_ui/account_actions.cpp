@@ -1,5 +1,7 @@
 #include "admin_ui/account_actions.hpp"
 
+#include "shared/base/percent.hpp"
+
 #include <algorithm>
 
 namespace admin_ui {
@@ -29,49 +31,6 @@ constexpr std::array<ActionButton, 5> kButtons{
      {AccountAction::clear, "Clear", "Forget why it cools, fails or is used up"},
      {AccountAction::refresh, "Refresh token", "Renew its access token now"},
      {AccountAction::test, "Test", "Make one tiny real request and learn from the answer"}}};
-
-int hex_digit(char c) noexcept
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
-
-std::string unescaped(std::string_view text)
-{
-    std::string out;
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        const bool escape = text[at] == '%' && at + 2 < text.size() &&
-                            hex_digit(text[at + 1]) >= 0 && hex_digit(text[at + 2]) >= 0;
-        if (!escape) {
-            out += text[at];
-            continue;
-        }
-        out += static_cast<char>(hex_digit(text[at + 1]) * 16 + hex_digit(text[at + 2]));
-        at += 2;
-    }
-    return out;
-}
-
-std::string escaped(std::string_view text)
-{
-    constexpr std::string_view kDigits = "0123456789ABCDEF";
-    std::string out;
-    for (const char c : text) {
-        const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                           (c >= 'A' && c <= 'Z') || c == '-' || c == '_' || c == '.' || c == '~';
-        if (plain) {
-            out += c;
-            continue;
-        }
-        const auto byte = static_cast<unsigned char>(c);
-        out += '%';
-        out += kDigits[byte >> 4U];
-        out += kDigits[byte & 15U];
-    }
-    return out;
-}
 
 /// What the vendor answered to a test; 0 = nothing.
 unsigned upstream_status(const shared::Message& answer) noexcept
@@ -107,14 +66,16 @@ std::optional<ActionPath> parse_action_path(std::string_view path)
     if (slash == 0 || slash == std::string_view::npos) return std::nullopt;
     const std::string_view name = path.substr(slash + 1);
     for (const Named& each : kActions) {
-        if (each.name == name) return ActionPath{unescaped(path.substr(0, slash)), each.action};
+        if (each.name == name)
+            return ActionPath{shared::percent_decoded(path.substr(0, slash)), each.action};
     }
     return std::nullopt;
 }
 
 std::string action_path(std::string_view account, AccountAction action)
 {
-    return std::string(kPrefix) + escaped(account) + "/" + std::string(to_string(action));
+    const std::string id = shared::percent_encoded(account, "-._~");
+    return std::string(kPrefix) + id + "/" + std::string(to_string(action));
 }
 
 std::string_view to_string(AccountAction action) noexcept

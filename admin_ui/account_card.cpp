@@ -2,6 +2,7 @@
 #include "admin_ui/account_actions.hpp"
 #include "admin_ui/parameters.hpp"
 #include "admin_ui/status_parts.hpp"
+#include "shared/base/percent.hpp"
 
 #include <algorithm>
 
@@ -159,7 +160,7 @@ Html details_part(const AccountView& account, UnixMillis now)
     }
     html.raw("<div><dt>Last used</dt><dd>").add(time_element(account.routing.last_used, now));
     html.raw("</dd></div></dl>\n<p><a href=\"/status/requests?account=");
-    html.text(encode_component(account.identity.id.view())).raw("\">Its requests</a></p>");
+    html.text(shared::percent_encoded(account.identity.id.view())).raw("\">Its requests</a></p>");
     return html.raw("</details>\n");
 }
 

@@ -1,5 +1,6 @@
 #include "admin_ui/fields.hpp"
 
+#include "shared/base/percent.hpp"
 #include "shared/base/read_file.hpp"
 
 #include <nlohmann/json.hpp>
@@ -11,14 +12,6 @@ namespace admin_ui {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-int hex_digit(char c) noexcept
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-}
 
 /// A plain value as text; nothing for objects.
 std::optional<std::string> plain_text(const Json& value)
@@ -43,22 +36,6 @@ std::string_view trimmed(std::string_view text) noexcept
 }
 
 } // namespace
-
-std::string percent_decoded(std::string_view text)
-{
-    std::string out;
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        const bool escape = text[at] == '%' && at + 2 < text.size() &&
-                            hex_digit(text[at + 1]) >= 0 && hex_digit(text[at + 2]) >= 0;
-        if (!escape) {
-            out += text[at];
-            continue;
-        }
-        out += static_cast<char>(hex_digit(text[at + 1]) * 16 + hex_digit(text[at + 2]));
-        at += 2;
-    }
-    return out;
-}
 
 Fields::Fields(const PageRequest& request)
 {
@@ -111,10 +88,11 @@ void Fields::read_form(std::string_view body)
         body.remove_prefix(std::min(end + 1, body.size()));
         std::replace(pair.begin(), pair.end(), '+', ' ');
         const std::size_t equals = std::min(pair.find('='), pair.size());
-        const std::string name = percent_decoded(std::string_view(pair).substr(0, equals));
+        const std::string name = shared::percent_decoded(std::string_view(pair).substr(0, equals));
         if (name.empty()) continue;
-        values_[name] =
-            equals < pair.size() ? percent_decoded(std::string_view(pair).substr(equals + 1)) : "";
+        values_[name] = equals < pair.size()
+                            ? shared::percent_decoded(std::string_view(pair).substr(equals + 1))
+                            : "";
     }
 }
 

@@ -31,7 +31,4 @@ private:
     std::string problem_;
 };
 
-/// `text` with %XX undone; '+' stays.
-[[nodiscard]] std::string percent_decoded(std::string_view text);
-
 } // namespace admin_ui

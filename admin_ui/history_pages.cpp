@@ -3,6 +3,7 @@
 #include "admin_ui/frame.hpp"
 #include "admin_ui/page_parts.hpp"
 #include "admin_ui/parameters.hpp"
+#include "shared/base/percent.hpp"
 #include "shared/segment/event_text.hpp"
 
 #include <algorithm>
@@ -76,7 +77,7 @@ std::string older_link(const RequestsPageView& view)
 {
     std::string link = "/status/requests?before=" + std::to_string(view.page.next);
     const auto add = [&link](std::string_view name, std::string_view value) {
-        if (!value.empty()) link += "&" + std::string(name) + "=" + encode_component(value);
+        if (!value.empty()) link += "&" + std::string(name) + "=" + shared::percent_encoded(value);
     };
     add("user", view.filter.user);
     add("account", view.filter.account);
@@ -90,7 +91,7 @@ std::string older_link(const RequestsPageView& view)
 
 std::string why_link(const RequestEntry& request)
 {
-    return "/status/why?id=" + encode_component(request.request_id) +
+    return "/status/why?id=" + shared::percent_encoded(request.request_id) +
            "&row=" + std::to_string(request.row);
 }
 
@@ -281,7 +282,7 @@ std::string why_page(
     if (entry) html.add(clock_part(*entry));
     html.raw("<section class=\"card\"><h2>Why it went there</h2>\n<pre tabindex=\"0\">").text(text);
     html.raw("</pre><p class=\"soft\">In a terminal: <code>codex-pool why ").text(request_id);
-    html.raw("</code> · <a href=\"/admin/why?id=").text(encode_component(request_id));
+    html.raw("</code> · <a href=\"/admin/why?id=").text(shared::percent_encoded(request_id));
     html.raw("\">JSON</a></p></section>\n");
     if (entry) html.add(entry_part(*entry));
     Frame frame;

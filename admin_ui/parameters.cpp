@@ -1,10 +1,10 @@
 #include "admin_ui/parameters.hpp"
 
+#include "shared/base/percent.hpp"
 #include "shared/base/read_file.hpp"
 #include "shared/providers/reset_time.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 
 namespace admin_ui {
@@ -17,14 +17,6 @@ std::string in_quotes(std::string_view text)
     std::string shown = shared::printable(text.substr(0, kShownMax));
     if (text.size() > kShownMax) shown += "…";
     return '"' + shown + '"';
-}
-
-std::optional<int> hex_digit(char c)
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return std::nullopt;
 }
 
 template <class T>
@@ -46,31 +38,11 @@ std::optional<std::string> decode_component(std::string_view text)
             out += text[i];
         } else {
             if (i + 2 >= text.size()) return std::nullopt;
-            const auto high = hex_digit(text[i + 1]);
-            const auto low = hex_digit(text[i + 2]);
-            if (!high || !low || (*high == 0 && *low == 0)) return std::nullopt;
-            out += static_cast<char>(*high * 16 + *low);
+            const int high = shared::hex_digit(text[i + 1]);
+            const int low = shared::hex_digit(text[i + 2]);
+            if (high < 0 || low < 0 || (high == 0 && low == 0)) return std::nullopt;
+            out += static_cast<char>(high * 16 + low);
             i += 2;
-        }
-    }
-    return out;
-}
-
-std::string encode_component(std::string_view text)
-{
-    constexpr std::string_view kHex = "0123456789ABCDEF";
-    constexpr std::string_view kPlain = "-._~:@";
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool plain =
-            byte < 0x80U && (std::isalnum(byte) != 0 || kPlain.find(c) != std::string_view::npos);
-        if (plain) {
-            out += c;
-        } else {
-            out += '%';
-            out += kHex[byte >> 4U];
-            out += kHex[byte & 15U];
         }
     }
     return out;

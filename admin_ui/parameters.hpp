@@ -47,7 +47,4 @@ private:
 /// Undoes %XX (and '+' as a blank); nothing if it is malformed or hides a zero byte.
 [[nodiscard]] std::optional<std::string> decode_component(std::string_view text);
 
-/// For a link: what has a meaning in a query is escaped.
-[[nodiscard]] std::string encode_component(std::string_view text);
-
 } // namespace admin_ui

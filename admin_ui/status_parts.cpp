@@ -2,6 +2,7 @@
 
 #include "admin_ui/parameters.hpp"
 #include "admin_ui/views.hpp"
+#include "shared/base/percent.hpp"
 
 #include <algorithm>
 #include <array>
@@ -158,7 +159,7 @@ Html account_list_part(const PoolView& pool)
 
 std::string account_element_id(const AccountView& account)
 {
-    return "account-" + encode_component(account.identity.id.view());
+    return "account-" + shared::percent_encoded(account.identity.id.view());
 }
 
 Html workers_part(const PoolView& pool)

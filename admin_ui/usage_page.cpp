@@ -2,6 +2,7 @@
 
 #include "admin_ui/bar_chart.hpp"
 #include "admin_ui/page_parts.hpp"
+#include "shared/base/percent.hpp"
 
 #include <algorithm>
 #include <array>
@@ -39,7 +40,7 @@ link(const UsagePageView& view, std::string_view last, std::string_view group, b
     const auto add = [&query](std::string_view name, std::string_view value) {
         if (value.empty()) return;
         query += query.empty() ? '?' : '&';
-        query += std::string(name) + "=" + encode_component(value);
+        query += std::string(name) + "=" + shared::percent_encoded(value);
     };
     add("last", last);
     if (last.empty()) {

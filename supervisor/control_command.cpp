@@ -1,7 +1,8 @@
 #include "supervisor/control_command.hpp"
 
+#include "shared/base/percent.hpp"
+
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
 #include <ostream>
 #include <string_view>
@@ -16,33 +17,13 @@ namespace {
 constexpr unsigned kColumnsMin = 20;
 constexpr unsigned kColumnsMax = 1000;
 
-std::string percent_encoded(std::string_view text)
-{
-    constexpr std::string_view kHex = "0123456789ABCDEF";
-    constexpr std::string_view kPlain = "-._~:@";
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool plain =
-            byte < 0x80U && (std::isalnum(byte) != 0 || kPlain.find(c) != std::string_view::npos);
-        if (plain) {
-            out += c;
-            continue;
-        }
-        out += '%';
-        out += kHex[byte >> 4U];
-        out += kHex[byte & 15U];
-    }
-    return out;
-}
-
 /// One request to /admin/pool-users.
 void call_users(const ControlCommand& command, ControlCall& call)
 {
     const std::string& action = command.action;
     const bool all = action.empty() || action == "list" || action == "add";
     call.target = "/admin/pool-users";
-    if (!all) call.target += '/' + percent_encoded(command.subject);
+    if (!all) call.target += '/' + shared::percent_encoded(command.subject);
     if (action == "delete") {
         call.method = "DELETE";
     } else if (!action.empty() && action != "list" && action != "show") {
@@ -51,7 +32,8 @@ void call_users(const ControlCommand& command, ControlCall& call)
     }
     call.target += std::string("?format=") + (command.json ? "json" : "text");
     for (const auto& [name, value] : command.fields) {
-        const std::string text = value == "default" ? std::string() : percent_encoded(value);
+        const std::string text =
+            value == "default" ? std::string() : shared::percent_encoded(value);
         call.form.append(call.form.empty() ? "" : "&").append(name).append("=").append(text);
     }
 }
@@ -93,7 +75,8 @@ ControlCall control_call(const ControlCommand& command, const TerminalStyle& sty
     ControlCall call;
     switch (command.kind) {
     case ControlCommand::Kind::why:
-        call.target = "/admin/why?id=" + percent_encoded(command.subject) + "&format=" + format;
+        call.target =
+            "/admin/why?id=" + shared::percent_encoded(command.subject) + "&format=" + format;
         break;
     case ControlCommand::Kind::events:
         call.target = "/admin/events?format=" + format + (command.follow ? "&follow=1" : "");
@@ -115,7 +98,7 @@ ControlCall control_call(const ControlCommand& command, const TerminalStyle& sty
                                                                   : "/admin/requests?format=";
         call.target += format;
         for (const auto& [name, value] : command.query) {
-            if (!value.empty()) call.target += '&' + name + '=' + percent_encoded(value);
+            if (!value.empty()) call.target += '&' + name + '=' + shared::percent_encoded(value);
         }
         if (command.json) break;
         if (style.colour) call.target += "&color=1";
@@ -125,8 +108,8 @@ ControlCall control_call(const ControlCommand& command, const TerminalStyle& sty
         break;
     case ControlCommand::Kind::account_action:
         call.method = "POST";
-        call.target = "/admin/accounts/" + percent_encoded(command.subject) + '/' +
-                      percent_encoded(command.action) + "?format=" + format;
+        call.target = "/admin/accounts/" + shared::percent_encoded(command.subject) + '/' +
+                      shared::percent_encoded(command.action) + "?format=" + format;
         break;
     }
     return call;

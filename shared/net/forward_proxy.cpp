@@ -1,6 +1,7 @@
 #include "shared/net/forward_proxy.hpp"
 
 #include "shared/base/base64.hpp"
+#include "shared/base/percent.hpp"
 
 #include <algorithm>
 
@@ -10,29 +11,6 @@ namespace {
 constexpr std::uint16_t kSocksPort = 1080;
 /// RFC 1929 gives each a length of one byte.
 constexpr std::size_t kSocksNameBytesMax = 255;
-
-int hex_digit(char c) noexcept
-{
-    if (c >= '0' && c <= '9') return c - '0';
-    const char folded = static_cast<char>(c | 0x20);
-    return folded >= 'a' && folded <= 'f' ? folded - 'a' + 10 : -1;
-}
-
-/// User names and passwords in a URL are percent-encoded; what is no escape stays as it is.
-std::string percent_decoded(std::string_view text)
-{
-    std::string out;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 &&
-            hex_digit(text[i + 2]) >= 0) {
-            out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
-            i += 2;
-        } else {
-            out += text[i];
-        }
-    }
-    return out;
-}
 
 /// Takes the scheme off if it is one of SOCKS'.
 bool strip_socks(std::string_view& url)

@@ -104,13 +104,12 @@ void note_attempt(
 {
     const std::uint64_t hash = hash_of(target, client);
     segment.attempts.with_lock([&](AttemptTable& table) {
+        AttemptClient& known = place_for(table, hash);
         if (right) {
-            AttemptClient& known = place_for(table, hash);
             known.wrong = 0;
             known.last_right = now;
             return;
         }
-        AttemptClient& known = place_for(table, hash);
         if (now.since(known.last_wrong) >= kAttemptForgivenAfter) known.wrong = 0;
         ++known.wrong;
         known.last_wrong = now;
