@@ -78,7 +78,7 @@ struct SiteSettings {
     std::string listen; ///< host:port, as others may reach it: this machine's name in place of 0.0.0.0
     std::string friend_name;
     std::string friend_tagline;
-    std::filesystem::path prices_file; ///< of the owner; may be absent
+    std::filesystem::path prices_file{}; ///< of the owner; may be absent
 };
 
 class People;

@@ -32,7 +32,7 @@ struct UsageRange {
     shared::UnixMillis to;   ///< exclusive; end of a step
     UsageStep step = UsageStep::day;
     UsageGroup group = UsageGroup::none;
-    std::string user; ///< only theirs; empty = everybody's
+    std::string user{}; ///< only theirs; empty = everybody's
 
     [[nodiscard]] std::int64_t step_millis() const noexcept
     {

@@ -195,7 +195,9 @@ TEST_F(Pages, UsageSumsAreTheDatabasesAndTheUpstreamsOwn)
             std::int64_t groups = 0;
             for (const Json& group : usage["groups"])
                 groups += group[column].get<std::int64_t>();
-            if (!usage["groups"].empty()) EXPECT_EQ(groups, database(column)) << query;
+            if (!usage["groups"].empty()) {
+                EXPECT_EQ(groups, database(column)) << query;
+            }
         }
         EXPECT_EQ(usage["totals"]["requests"], database_number("SELECT count(*) FROM requests"));
     }
