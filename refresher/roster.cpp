@@ -307,7 +307,7 @@ void Roster::set_needs_login(
             return;
         if (routing.state != AccountState::needs_login) routing.state_since = now;
         routing.state = AccountState::needs_login;
-        routing.state_source = EvidenceSource::error_answer;
+        routing.state_source = EvidenceSource::refresh;
         routing.reason.assign(reason);
         routing.cooling_until = {};
     });

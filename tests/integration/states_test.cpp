@@ -1,6 +1,7 @@
 /// Every state reached and left through real traffic, with its reason, its end and where that is known from; and the
 /// owner's actions, from the HTTP request to the process that carries them out.
 #include "tests/integration/harness.hpp"
+#include "tests/support/tiny_socks5_server.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -312,6 +313,57 @@ TEST_F(States, BusyWhileItsRequestsAreAsManyAsItMayHave)
     EXPECT_TRUE(eventually([&] { return state("claude:1") == "ready"; }));
     EXPECT_EQ(act("claude:1", "options", R"({"max_concurrency":null})")["http"], 200);
     EXPECT_EQ(account("claude:1")["options"]["max_concurrency"], 0);
+}
+
+TEST_F(States, NeedsLoginByADeadRefreshTokenAndReadyByANewSignIn)
+{
+    const std::map<std::string, fake::Account> accounts{
+        {"codex:one", add(fake::Vendor::codex, fake::Kind::oauth, "one")},
+        {"claude:1", add(fake::Vendor::claude, fake::Kind::oauth, "claude_1")},
+        {"gemini:1", add(fake::Vendor::gemini, fake::Kind::oauth, "gemini_1")}};
+    start();
+    for (const auto& [id, old] : accounts) {
+        // Somebody signed in anew elsewhere: the refresh token in the file is dead from then on.
+        const fake::Account fresh = fake::with_tokens(old, "signed-in-elsewhere", 3600);
+        upstream().tokens().sign_in(fresh);
+        const Json told = act(id, "refresh");
+        EXPECT_EQ(told["state"], "needs_login") << told.dump(2);
+        const Json row = account(id);
+        EXPECT_EQ(row["state"], "needs_login") << row.dump(2);
+        EXPECT_EQ(row["source"], "refresh") << row.dump(2);
+        EXPECT_FALSE(row["reason"].get<std::string>().empty());
+        EXPECT_TRUE(row["until"].is_null()) << "nothing ends it but the owner";
+        EXPECT_EQ(upstream().tokens().uses_of_token(old.refresh_token), 1U);
+        EXPECT_TRUE(pool().wait_line("event=needs_login account=" + id)) << "the owner is told";
+        EXPECT_TRUE(std::filesystem::exists(pool_folder() / (old.name + ".json")));
+
+        upstream().add_account(fresh);
+        fake::write_credential(fresh, pool_folder());
+        EXPECT_EQ(post("/admin/reload").status, 200U);
+        EXPECT_TRUE(eventually([&] { return state(id) == "ready"; })) << account(id).dump(2);
+    }
+    for (const Cli cli : {Cli::codex, Cli::claude, Cli::gemini})
+        EXPECT_EQ(turn(cli, "after"), 200U);
+}
+
+TEST_F(States, AnAccountsProxyCarriesItsRefreshesAndPollsToo)
+{
+    const tests::TinySocks5Server proxy(upstream().port());
+    const fake::Account one = add(fake::Vendor::claude, fake::Kind::oauth, "claude_1");
+    Json file = Json::parse(fake::credential_json(one));
+    file["codex_pool"] = {{"proxy_url", "socks5://127.0.0.1:" + std::to_string(proxy.port())}};
+    std::ofstream(pool_folder() / "claude_1.json") << file.dump();
+    upstream().set_quota("claude_1", quota(7, 9));
+    start();
+    EXPECT_TRUE(
+        eventually([&] { return account("claude:1")["usage"].value("Source", "") == "poll"; }));
+    const std::size_t renewals = upstream().tokens().renewals();
+    EXPECT_EQ(act("claude:1", "refresh")["state"], "ready");
+    EXPECT_EQ(upstream().tokens().renewals(), renewals + 1);
+    EXPECT_EQ(turn(Cli::claude), 200U);
+    // Whatever reached the upstream came through the proxy.
+    EXPECT_GE(proxy.asked().size(), 2U);
+    EXPECT_EQ(proxy.asked().size(), upstream().accepted());
 }
 
 TEST_F(States, ActionsSayWhatIsWrongWithThem)

@@ -489,7 +489,7 @@ TEST_F(EngineTest, ADeadLoginIsNamedWithItsRemedyAndLeftAlone)
         EXPECT_EQ(dead.routing.state, AccountState::needs_login) << id;
         EXPECT_FALSE(dead.routing.reason.empty());
         EXPECT_TRUE(dead.routing.state_since.is_set());
-        EXPECT_EQ(dead.routing.state_source, shared::EvidenceSource::error_answer);
+        EXPECT_EQ(dead.routing.state_source, shared::EvidenceSource::refresh);
         EXPECT_NE(dead.identity.problem.view().find("copy"), std::string_view::npos);
         EXPECT_NE(dead.identity.problem.view().find("a.json"), std::string_view::npos);
     }
