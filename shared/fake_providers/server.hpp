@@ -112,7 +112,6 @@ private:
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     bool stopping_ = false;
-    std::size_t releases_ = 0;
     bool released_ = false;
     std::vector<Account> accounts_;
     std::map<std::string, Quota> quotas_;

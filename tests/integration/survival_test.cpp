@@ -7,6 +7,7 @@
 #include <set>
 
 #include <signal.h>
+#include <sys/resource.h>
 
 namespace tests {
 namespace {
@@ -188,6 +189,31 @@ TEST_F(Survival, APinSurvivesARestart)
     }
     EXPECT_EQ(upstream().ledger().conversations(), before);
     EXPECT_EQ(upstream().ledger().moves(), std::vector<std::string>());
+}
+
+/// A disk that is full: no file of the supervisor can grow, from one moment to another.
+TEST_F(Survival, AFullDiskStopsNoRequestAndLosesNoUsage)
+{
+    add_six();
+    start();
+    EXPECT_EQ(turn_of_all(0), 0U);
+    expect_usage_settles();
+    rlimit before{};
+    ASSERT_EQ(::prlimit(pool().pid(), RLIMIT_FSIZE, nullptr, &before), 0);
+    const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+    ASSERT_EQ(::prlimit(pool().pid(), RLIMIT_FSIZE, &none, nullptr), 0);
+    EXPECT_EQ(turn_of_all(1), 0U);
+    ASSERT_TRUE(pool().wait_line("event=usage_database_refuses"));
+    EXPECT_EQ(turn_of_all(2), 0U) << "requests go on";
+    const std::int64_t written = database_number("SELECT COUNT(*) FROM requests");
+    EXPECT_LT(written, static_cast<std::int64_t>(3 * kConversations));
+    // The owner makes room.
+    ASSERT_EQ(::prlimit(pool().pid(), RLIMIT_FSIZE, &before, nullptr), 0);
+    ASSERT_TRUE(pool().wait_line("event=usage_database_works_again"));
+    expect_usage_settles();
+    EXPECT_EQ(
+        database_number("SELECT COUNT(*) FROM requests WHERE outcome = 'completed'"),
+        static_cast<std::int64_t>(3 * kConversations));
 }
 
 TEST_F(Survival, ReloadTakesAccountsInAndOut)
