@@ -123,7 +123,7 @@ public:
                 nullptr};
             const std::array<const char*, 3> environment{
                 "PATH=/usr/bin:/bin", home.c_str(), nullptr};
-            (void)::chdir(folder.c_str());
+            if (::chdir(folder.c_str()) != 0) ::_exit(127);
             ::execve(
                 "/proc/self/exe",
                 const_cast<char* const*>(arguments.data()),
