@@ -57,6 +57,7 @@ SiteSettings site_settings(const shared::Config& config)
     settings.friend_name = config.friend_name;
     settings.friend_tagline = config.friend_tagline;
     settings.prices_file = config.prices_file;
+    settings.metrics_users = config.metrics_users;
     return settings;
 }
 

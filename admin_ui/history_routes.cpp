@@ -296,11 +296,23 @@ PageResponse Routes::events_page(UnixMillis now)
     return made_response(200, kHtmlType, admin_ui::events_page(events, now));
 }
 
-PageResponse Routes::live(const PageRequest& request, UnixMillis now)
+PageResponse Routes::live(const PageRequest& request, UnixMillis now, std::int64_t monotonic_us)
 {
-    Parameters parameters(request.query, {"format"});
+    Parameters parameters(request.query, {"format", "once", "running"});
     const bool parts = parameters.choice("format", {"json", "html"}) == 1;
+    const bool once = parameters.choice("once", {"0", "1"}) == 1;
+    const auto running = static_cast<std::size_t>(
+        parameters.number("running", kRunningShownMax, 0, kRunningAskedMax));
     if (!parameters.problem().empty()) return error_response(request, 400, parameters.problem());
+    if (once) {
+        return made_response(
+            200,
+            kJsonType,
+            live_json(
+                observe(segment_, now, monotonic_us),
+                running_requests(segment_, running),
+                last_events(segment_)));
+    }
     PageResponse made = made_response(200, "text/event-stream", "");
     LiveCursor& cursor = made.live.emplace();
     cursor.parts = parts;

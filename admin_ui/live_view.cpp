@@ -1,8 +1,11 @@
 #include "admin_ui/live_view.hpp"
 
+#include "admin_ui/account_words.hpp"
 #include "admin_ui/json_text.hpp"
 #include "admin_ui/status_parts.hpp"
 #include "admin_ui/usage_report.hpp"
+#include "admin_ui/views.hpp"
+#include "shared/segment/event_text.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -49,9 +52,11 @@ Json window_json(
     UnixMillis now)
 {
     Json json;
+    json["seconds"] = window.seconds;
     json["used"] = share_json(used);
     json["resets_at"] = window.resets_at > now ? time_json(window.resets_at) : Json(nullptr);
     json["empty_at"] = time_json(forecast.empty_at);
+    json["percent_per_hour"] = forecast.percent_per_hour;
     return json;
 }
 
@@ -61,12 +66,16 @@ Json account_json(const AccountView& account, UnixMillis now)
     Json json;
     json["id"] = account.identity.id.view();
     json["provider"] = account.provider();
+    json["plan"] = account.identity.plan.view();
     json["state"] = shared::to_string(status.condition);
     json["severity"] = shared::to_string(shared::state_info(status.condition).severity);
     json["reason"] = status.reason.view();
     json["since"] = time_json(status.since);
     json["until"] = time_json(status.until);
+    json["note"] = account_note(account, now);
+    json["next_step"] = next_step(account);
     json["inflight"] = account.in_flight;
+    json["requests"] = account.totals.requests;
     json["short"] =
         window_json(account.routing.short_window, account.short_used, account.short_forecast, now);
     json["long"] =
@@ -89,6 +98,18 @@ Json running_json(const RunningView& request, UnixMillis now)
     json["input_tokens"] = request.tokens.input;
     json["cached_input_tokens"] = request.tokens.cached_input;
     json["output_tokens"] = request.tokens.output;
+    return json;
+}
+
+Json worker_json(const WorkerView& worker)
+{
+    Json json;
+    json["slot"] = worker.slot;
+    json["pid"] = worker.pid;
+    json["state"] = to_string(worker.state);
+    json["connections"] = worker.open_connections;
+    json["running"] = worker.running_requests;
+    json["silent_ms"] = worker.silent_ms;
     return json;
 }
 
@@ -123,7 +144,7 @@ Risk first_risk(const PoolView& pool)
 
 } // namespace
 
-Running running_requests(shared::Segment& segment)
+Running running_requests(shared::Segment& segment, std::size_t max)
 {
     std::vector<std::string> accounts;
     const std::uint32_t slots = std::min<std::uint32_t>(
@@ -154,7 +175,7 @@ Running running_requests(shared::Segment& segment)
             return a.started_at != b.started_at ? a.started_at < b.started_at
                                                 : a.request_id < b.request_id;
         });
-    if (running.requests.size() > kRunningShownMax) running.requests.resize(kRunningShownMax);
+    if (running.requests.size() > max) running.requests.resize(max);
     return running;
 }
 
@@ -177,17 +198,35 @@ std::string next_risk(const PoolView& pool)
                       "{} other {} account{} can go on.", others, provider, others == 1 ? "" : "s");
 }
 
-std::string live_json(const PoolView& pool, const Running& running)
+std::vector<shared::Event> last_events(shared::Segment& segment)
+{
+    const std::uint64_t newest =
+        segment.events.with_lock([](const shared::EventLog& log) { return log.published; });
+    return shared::events_after(segment, newest > kLiveEventsMax ? newest - kLiveEventsMax : 0);
+}
+
+std::string
+live_json(const PoolView& pool, const Running& running, const std::vector<shared::Event>& events)
 {
     const Verdict state = verdict(pool);
     Json json;
     json["at"] = time_json(pool.now);
+    json["version"] = CODEX_POOL_VERSION;
+    json["uptime_seconds"] = pool.uptime_seconds();
     json["status"] = state.word;
     json["sentence"] = state.sentence;
     json["risk"] = next_risk(pool);
     json["inflight"] = pool.in_flight();
     json["waiting"] = pool.waiting;
     json["requests"] = pool.requests;
+    json["server_errors"] = pool.by_status_class[5];
+    json["problems"] = problem_lines(pool.info);
+    json["events"] = Json::array();
+    for (const shared::Event& event : events)
+        json["events"].push_back(Json::parse(shared::event_json(event)));
+    json["workers"] = Json::array();
+    for (const WorkerView& worker : pool.workers)
+        json["workers"].push_back(worker_json(worker));
     json["accounts"] = Json::array();
     for (const AccountView& account : pool.accounts)
         json["accounts"].push_back(account_json(account, pool.now));
@@ -220,7 +259,10 @@ next_live(shared::Segment& segment, LiveCursor& cursor, UnixMillis now, std::int
     cursor.next_at = {now.value + kSecond};
     const PoolView pool = observe(segment, now, monotonic_us);
     const Running running = running_requests(segment);
-    if (!cursor.parts) return "event: snapshot\ndata: " + live_json(pool, running) + "\n\n";
+    if (!cursor.parts) {
+        const std::string snapshot = live_json(pool, running, last_events(segment));
+        return "event: snapshot\ndata: " + snapshot + "\n\n";
+    }
     std::string out;
     for (const PagePart& part : live_parts(pool, running, cursor.recent)) {
         const std::size_t hash = std::hash<std::string>()(part.html.str());

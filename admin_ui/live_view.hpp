@@ -27,16 +27,20 @@ struct RunningView {
     TokenSums tokens; ///< so far
 };
 
-/// More are counted, not shown.
+/// More are counted, not shown, unless somebody asks for more.
 inline constexpr std::size_t kRunningShownMax = 50;
+inline constexpr std::size_t kRunningAskedMax = 1000;
+/// Events that come with a snapshot.
+inline constexpr std::size_t kLiveEventsMax = 8;
 
 struct Running {
     std::vector<RunningView> requests; ///< the oldest first
     std::size_t total = 0;
 };
 
-/// Everything that runs in the workers, read while they write it.
-[[nodiscard]] Running running_requests(shared::Segment& segment);
+/// Everything that runs in the workers, read while they write it; at most `max` of them one by one.
+[[nodiscard]] Running
+running_requests(shared::Segment& segment, std::size_t max = kRunningShownMax);
 
 /// What each account did lately, by id; from the history, once per look or stream.
 using RecentUse = std::map<std::string, TokenSums, std::less<>>;
@@ -44,8 +48,12 @@ using RecentUse = std::map<std::string, TokenSums, std::less<>>;
 /// What may go wrong next, in one sentence: which account or provider runs out, and when. Empty if nothing is foreseen.
 [[nodiscard]] std::string next_risk(const PoolView& pool);
 
-/// One snapshot for programs.
-[[nodiscard]] std::string live_json(const PoolView& pool, const Running& running);
+/// One snapshot for programs; `events` with the newest last.
+[[nodiscard]] std::string
+live_json(const PoolView& pool, const Running& running, const std::vector<shared::Event>& events);
+
+/// The events that a snapshot shows.
+[[nodiscard]] std::vector<shared::Event> last_events(shared::Segment& segment);
 
 /// A piece of the Pool page that is replaced as a whole: the element with this id.
 struct PagePart {

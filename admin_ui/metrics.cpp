@@ -1,5 +1,6 @@
 #include "admin_ui/metrics.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -46,6 +47,26 @@ public:
         out_ += fmt::format(" {}\n", value);
     }
 
+    /// A family of its own: cumulative buckets, sum and count, in seconds.
+    void histogram(
+        std::string_view name,
+        std::string_view help,
+        const shared::HistogramBounds& bounds_us,
+        const HistogramView& view)
+    {
+        family(name, "histogram", help);
+        std::uint64_t below = 0;
+        for (std::size_t i = 0; i < view.counts.size(); ++i) {
+            below += view.counts[i];
+            const std::string bound =
+                i < bounds_us.size() ? fmt::format("{}", static_cast<double>(bounds_us[i]) / 1e6)
+                                     : std::string("+Inf");
+            out_ += fmt::format("{}_bucket{{le=\"{}\"}} {}\n", name, bound, below);
+        }
+        out_ += fmt::format("{}_sum {}\n", name, static_cast<double>(view.sum_us) / 1e6);
+        out_ += fmt::format("{}_count {}\n", name, below);
+    }
+
     [[nodiscard]] std::string take() { return std::move(out_); }
 
 private:
@@ -68,6 +89,25 @@ void write_requests(Exposition& out, const PoolView& pool)
     out.family(
         "codexpool_upstream_reuses_total", "counter", "Requests sent over a kept connection.");
     out.sample({}, pool.upstream_reuses);
+}
+
+void write_times(Exposition& out, const PoolView& pool)
+{
+    out.histogram(
+        "codexpool_request_first_byte_seconds",
+        "Time until the answer's head went to the client, of requests that were relayed.",
+        shared::kAnswerBoundsUs,
+        pool.first_byte);
+    out.histogram(
+        "codexpool_request_duration_seconds",
+        "Time until the answer's end, of requests that were relayed.",
+        shared::kAnswerBoundsUs,
+        pool.total);
+    out.histogram(
+        "codexpool_request_overhead_seconds",
+        "Of the time until the answer's head, what was spent in the pool itself.",
+        shared::kOwnBoundsUs,
+        pool.own);
 }
 
 void write_account_totals(Exposition& out, const PoolView& pool)
@@ -198,16 +238,63 @@ void write_processes(Exposition& out, const PoolView& pool)
     out.sample({{"version", CODEX_POOL_VERSION}}, 1);
 }
 
+void write_users(Exposition& out, const UserList& users)
+{
+    out.family(
+        "codexpool_user_requests_total",
+        "counter",
+        "Finished requests per user since the database began; of the 1000 largest users.");
+    for (const UsageQuery::UserSums& user : users)
+        out.sample({{"user", user.user}}, user.sums.requests);
+    out.family(
+        "codexpool_user_failed_requests_total", "counter", "Those of them that did not end well.");
+    for (const UsageQuery::UserSums& user : users)
+        out.sample({{"user", user.user}}, user.sums.failed_requests);
+    out.family(
+        "codexpool_user_tokens_total",
+        "counter",
+        "Tokens per user. input includes cached_input; output includes reasoning.");
+    for (const UsageQuery::UserSums& user : users) {
+        out.sample({{"user", user.user}, {"kind", "input"}}, user.sums.input);
+        out.sample({{"user", user.user}, {"kind", "cached_input"}}, user.sums.cached_input);
+        out.sample({{"user", user.user}, {"kind", "output"}}, user.sums.output);
+    }
+}
+
+/// The largest, in order of their names.
+UserList largest(UserList users)
+{
+    if (users.size() > kMetricsUsersMax) {
+        std::nth_element(
+            users.begin(),
+            users.begin() + kMetricsUsersMax,
+            users.end(),
+            [](const UsageQuery::UserSums& a, const UsageQuery::UserSums& b) {
+                return a.sums.tokens() > b.sums.tokens();
+            });
+        users.resize(kMetricsUsersMax);
+    }
+    std::sort(
+        users.begin(),
+        users.end(),
+        [](const UsageQuery::UserSums& a, const UsageQuery::UserSums& b) {
+            return a.user < b.user;
+        });
+    return users;
+}
+
 } // namespace
 
-std::string metrics_text(const PoolView& pool)
+std::string metrics_text(const PoolView& pool, const std::optional<UserList>& users)
 {
     Exposition out;
     write_requests(out, pool);
+    write_times(out, pool);
     write_account_totals(out, pool);
     write_account_state(out, pool);
     write_moves(out, pool);
     write_processes(out, pool);
+    if (users) write_users(out, largest(*users));
     return out.take();
 }
 

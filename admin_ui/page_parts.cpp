@@ -69,18 +69,6 @@ Html choice_link(std::string_view href, std::string_view label, bool chosen)
     return html.text(label).raw("</a>");
 }
 
-std::string short_number(std::int64_t value)
-{
-    constexpr std::array<std::pair<double, const char*>, 3> kSteps{
-        {{1e9, "G"}, {1e6, "M"}, {1e3, "k"}}};
-    if (value < 10'000) return std::to_string(value);
-    for (const auto& [size, unit] : kSteps) {
-        const double scaled = static_cast<double>(value) / size;
-        if (scaled >= 1) return fmt::format("{:.{}f} {}", scaled, scaled < 100 ? 1 : 0, unit);
-    }
-    return std::to_string(value);
-}
-
 std::string grouped_number(std::int64_t value)
 {
     constexpr const char* kNarrowSpace = "\u202F";

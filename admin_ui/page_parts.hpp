@@ -2,6 +2,7 @@
 #pragma once
 
 #include "admin_ui/html.hpp"
+#include "shared/base/terminal_text.hpp"
 #include "shared/base/units.hpp"
 
 #include <cstdint>
@@ -23,8 +24,7 @@ namespace admin_ui {
 /// A link among its alternatives; the chosen one is marked.
 [[nodiscard]] Html choice_link(std::string_view href, std::string_view label, bool chosen);
 
-/// 1234567 -> "1.23 M"
-[[nodiscard]] std::string short_number(std::int64_t value);
+using shared::short_number;
 /// 1234567 -> "1 234 567", with narrow spaces.
 [[nodiscard]] std::string grouped_number(std::int64_t value);
 /// 12 ms, 1.4 s, 2 min 5 s

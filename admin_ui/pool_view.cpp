@@ -24,6 +24,13 @@ TokenSums read_totals(const shared::AccountTotals& from)
     return sums;
 }
 
+void add(HistogramView& sum, const shared::Histogram& from)
+{
+    for (std::size_t i = 0; i < sum.counts.size(); ++i)
+        sum.counts[i] += from.counts[i].load(std::memory_order_relaxed);
+    sum.sum_us += from.sum_us.load(std::memory_order_relaxed);
+}
+
 void add_counters(PoolView& pool, const shared::WorkerSlot::Counters& from)
 {
     pool.requests += from.requests.load(std::memory_order_relaxed);
@@ -35,6 +42,9 @@ void add_counters(PoolView& pool, const shared::WorkerSlot::Counters& from)
     pool.upstream_connects += from.upstream_connects.load(std::memory_order_relaxed);
     pool.upstream_reuses += from.upstream_reuses.load(std::memory_order_relaxed);
     pool.pins_moved += from.pins_moved.load(std::memory_order_relaxed);
+    add(pool.first_byte, from.first_byte);
+    add(pool.total, from.total);
+    add(pool.own, from.own);
 }
 
 AccountView
@@ -211,31 +221,6 @@ Verdict verdict(const PoolView& pool)
     if (earliest.is_set())
         sentence += " The first is back " + relative_time(earliest, pool.now) + '.';
     return {"exhausted", sentence};
-}
-
-std::string duration_text(std::int64_t seconds)
-{
-    if (seconds < 60) return std::to_string(std::max<std::int64_t>(0, seconds)) + " s";
-    const std::int64_t minutes = seconds / 60;
-    if (minutes < 60) return std::to_string(minutes) + " min";
-    const std::int64_t hours = minutes / 60;
-    if (hours < 24) {
-        std::string text = std::to_string(hours) + " h";
-        if (minutes % 60 != 0) text += ' ' + std::to_string(minutes % 60) + " min";
-        return text;
-    }
-    std::string text = std::to_string(hours / 24) + " d";
-    if (hours % 24 != 0) text += ' ' + std::to_string(hours % 24) + " h";
-    return text;
-}
-
-std::string relative_time(UnixMillis at, UnixMillis now)
-{
-    if (!at.is_set()) return "never";
-    const std::int64_t seconds = (at.value - now.value) / 1000;
-    if (seconds > 0) return "in " + duration_text(seconds);
-    if (seconds == 0) return "now";
-    return duration_text(-seconds) + " ago";
 }
 
 } // namespace admin_ui

@@ -92,6 +92,12 @@ struct WorkerView {
     std::int64_t silent_ms = 0; ///< since its last sign of life
 };
 
+/// A Histogram of all workers since the start.
+struct HistogramView {
+    std::array<std::uint64_t, shared::kHistogramBounds + 1> counts{};
+    std::uint64_t sum_us = 0;
+};
+
 struct PoolView {
     shared::UnixMillis now;
     shared::UnixMillis started_at;
@@ -106,6 +112,9 @@ struct PoolView {
     std::uint64_t upstream_connects = 0;
     std::uint64_t upstream_reuses = 0;
     std::uint64_t pins_moved = 0;
+    HistogramView first_byte;
+    HistogramView total;
+    HistogramView own;
     std::uint32_t waiting = 0; ///< requests in the queue for an account
     std::uint64_t worker_restarts = 0;
     std::uint64_t rows_waiting = 0;
@@ -140,10 +149,8 @@ struct Verdict {
 
 [[nodiscard]] Verdict verdict(const PoolView& pool);
 
+using shared::duration_text;
 using shared::iso_time;
-/// "in 2 h 5 min", "3 min ago", "never".
-[[nodiscard]] std::string relative_time(shared::UnixMillis at, shared::UnixMillis now);
-/// "1 d 4 h", "12 min", "8 s"
-[[nodiscard]] std::string duration_text(std::int64_t seconds);
+using shared::relative_time;
 
 } // namespace admin_ui

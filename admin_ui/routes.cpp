@@ -178,15 +178,14 @@ PageResponse Routes::page(
     case Page::admin_events:
         return events(request);
     case Page::admin_live:
-        return live(request, now);
+        return live(request, now, monotonic_us);
     case Page::why:
     case Page::admin_why:
         return why(request, page == Page::why, now);
     case Page::openapi:
         return made_response(200, kJsonType, std::string(embedded_file("openapi.json")));
     case Page::metrics:
-        return made_response(
-            200, kMetricsContentType, metrics_text(observe(segment_, now, monotonic_us)));
+        return metrics(observe(segment_, now, monotonic_us));
     case Page::landing:
         if (settings_.shared_mode) {
             return made_response(
@@ -212,6 +211,16 @@ PageResponse Routes::accounts(const PageRequest& request, PoolView pool)
     add_model_sums(pool);
     if (wants_text(request)) return made_response(200, kTextType, accounts_text(pool));
     return made_response(200, kJsonType, accounts_json(pool));
+}
+
+PageResponse Routes::metrics(const PoolView& pool)
+{
+    std::optional<UserList> users;
+    if (settings_.metrics_users) {
+        // Without the database they are left out rather than all metrics refused.
+        if (auto sums = usage_.users()) users = std::move(*sums);
+    }
+    return made_response(200, kMetricsContentType, metrics_text(pool, users));
 }
 
 PageResponse Routes::events(const PageRequest& request)

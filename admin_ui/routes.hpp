@@ -75,10 +75,12 @@ struct PageResponse {
 struct SiteSettings {
     bool shared_mode = false;
     std::string public_url;
-    std::string listen; ///< host:port, as others may reach it: this machine's name in place of 0.0.0.0
+    std::string
+        listen; ///< host:port, as others may reach it: this machine's name in place of 0.0.0.0
     std::string friend_name;
     std::string friend_tagline;
     std::filesystem::path prices_file{}; ///< of the owner; may be absent
+    bool metrics_users = false;          ///< /metrics names users
 };
 
 class People;
@@ -130,6 +132,7 @@ private:
     [[nodiscard]] PageResponse events(const PageRequest& request);
     [[nodiscard]] PageResponse why(const PageRequest& request, bool as_page, Now now);
     [[nodiscard]] PageResponse accounts(const PageRequest& request, PoolView pool);
+    [[nodiscard]] PageResponse metrics(const PoolView& pool);
 
     // history_routes.cpp: what stands on the database
     [[nodiscard]] PageResponse status(const PageRequest& request, PoolView pool);
@@ -137,7 +140,7 @@ private:
     [[nodiscard]] PageResponse usage(const PageRequest& request, bool as_page, Now now);
     [[nodiscard]] PageResponse requests(const PageRequest& request, bool as_page, Now now);
     [[nodiscard]] PageResponse events_page(Now now);
-    [[nodiscard]] PageResponse live(const PageRequest& request, Now now);
+    [[nodiscard]] PageResponse live(const PageRequest& request, Now now, std::int64_t monotonic_us);
     [[nodiscard]] PageResponse
     pool_api(Page page, const PageRequest& request, Now now, std::int64_t monotonic_us);
     [[nodiscard]] shared::Result<UsageReport> report(const UsageRange& range);

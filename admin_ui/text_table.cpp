@@ -6,13 +6,6 @@
 
 namespace admin_ui {
 
-std::size_t text_width(std::string_view text)
-{
-    return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-        return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
-    }));
-}
-
 std::vector<std::string> text_table(
     const std::vector<TextColumn>& columns, const std::vector<std::vector<std::string>>& rows)
 {

@@ -1,9 +1,9 @@
 /// A table for a terminal: columns as wide as they need to be. Pure.
 #pragma once
 
-#include <cstddef>
+#include "shared/base/terminal_text.hpp"
+
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace admin_ui {
@@ -17,7 +17,6 @@ struct TextColumn {
 [[nodiscard]] std::vector<std::string> text_table(
     const std::vector<TextColumn>& columns, const std::vector<std::vector<std::string>>& rows);
 
-/// Characters a terminal shows, for text without control characters.
-[[nodiscard]] std::size_t text_width(std::string_view text);
+using shared::text_width;
 
 } // namespace admin_ui

@@ -26,18 +26,6 @@ std::string coloured(const std::string& text, const char* colour, const TextStyl
     return style.colour ? colour + text + kPlain : text;
 }
 
-/// Eighths of a character cell, as long as its share of the largest.
-std::string bar(double share, std::size_t width)
-{
-    constexpr std::array<const char*, 8> kEighths{"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-    const auto eighths =
-        static_cast<std::size_t>(std::clamp(share, 0.0, 1.0) * static_cast<double>(width) * 8);
-    std::string text;
-    for (std::size_t i = 0; i < eighths / 8; ++i)
-        text += "█";
-    return text + kEighths[eighths % 8];
-}
-
 std::vector<std::string>
 usage_cells(const std::string& name, const UsageCell& cell, const PriceList& prices)
 {
@@ -71,7 +59,7 @@ std::string with_bars(
         out += is_row ? lines[i] : coloured(lines[i], kBold, style);
         if (is_row && style.bars && room > 0) {
             const double share = static_cast<double>(sizes[i - 1]) / static_cast<double>(most);
-            out += "  " + coloured(bar(share, room), kGreen, style);
+            out += "  " + coloured(shared::bar_text(share, room), kGreen, style);
         }
         out += '\n';
     }

@@ -38,21 +38,25 @@ void call_users(const ControlCommand& command, ControlCall& call)
     }
 }
 
-/// `{"error":"…"}` as the sentence in it; anything else as it is.
-std::string sentence_of(const std::string& body)
+} // namespace
+
+std::string refusal_sentence(const std::string& body)
 {
     constexpr std::string_view kKey = "\"error\": \"";
-    const std::size_t begin = body.find(kKey);
-    if (begin == std::string::npos) return body;
     std::string text;
-    for (std::size_t i = begin + kKey.size(); i < body.size() && body[i] != '"'; ++i) {
-        if (body[i] == '\\' && i + 1 < body.size()) ++i;
-        text += body[i];
+    const std::size_t key = body.find(kKey);
+    if (key == std::string::npos) {
+        text = body;
+    } else {
+        for (std::size_t i = key + kKey.size(); i < body.size() && body[i] != '"'; ++i) {
+            if (body[i] == '\\' && i + 1 < body.size()) ++i;
+            text += body[i];
+        }
     }
+    while (!text.empty() && text.back() == '\n')
+        text.pop_back();
     return text;
 }
-
-} // namespace
 
 TerminalStyle terminal_style()
 {
@@ -65,7 +69,10 @@ TerminalStyle terminal_style()
     style.bars = true;
     style.colour = variable("NO_COLOR").empty() && variable("TERM") != "dumb";
     winsize size{};
-    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) style.columns = size.ws_col;
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+        style.columns = size.ws_col;
+        style.rows = size.ws_row;
+    }
     return style;
 }
 
@@ -81,6 +88,10 @@ ControlCall control_call(const ControlCommand& command, const TerminalStyle& sty
     case ControlCommand::Kind::events:
         call.target = "/admin/events?format=" + format + (command.follow ? "&follow=1" : "");
         call.body_may_pause = command.follow;
+        break;
+    case ControlCommand::Kind::status:
+    case ControlCommand::Kind::top:
+        call.target = "/admin/live?once=1";
         break;
     case ControlCommand::Kind::reload:
         call.method = "POST";
@@ -137,10 +148,7 @@ int run_control(
         return kControlUnreachable;
     }
     if (*status / 100 == 2) return kControlDone;
-    std::string sentence = sentence_of(refusal);
-    while (!sentence.empty() && sentence.back() == '\n')
-        sentence.pop_back();
-    err << "codex-pool: " << sentence << " (" << *status << ")\n";
+    err << "codex-pool: " << refusal_sentence(refusal) << " (" << *status << ")\n";
     return kControlRefused;
 }
 

@@ -1,5 +1,5 @@
 /// The owner's commands to a running pool: `codex-pool why`, `events`, `accounts …`, `users …`, `usage`, `requests`,
-/// `reload`. Each is one request to the admin API over control.sock; what comes back is printed.
+/// `reload`, `status`, `top`. Each is one request to the admin API over control.sock; what comes back is printed.
 #pragma once
 
 #include "supervisor/control_client.hpp"
@@ -23,7 +23,9 @@ struct ControlCommand {
         reload,
         usage,
         requests,
-        users
+        users,
+        status, ///< shell/commands prints it
+        top,    ///< the same
     };
 
     Kind kind = Kind::why;
@@ -44,6 +46,7 @@ struct TerminalStyle {
     bool colour = false;
     bool bars = false;
     unsigned columns = 0; ///< 0 = not known
+    unsigned rows = 0;    ///< the same
 };
 
 /// Of standard output: colours and bars only on a terminal, no colours with NO_COLOR or TERM=dumb.
@@ -58,6 +61,9 @@ inline constexpr int kControlUnreachable = 3; ///< no pool is running there, or 
 /// The request a command is. Ids are percent-encoded: they are names of files.
 [[nodiscard]] ControlCall
 control_call(const ControlCommand& command, const TerminalStyle& style = {});
+
+/// `{"error":"…"}` as the sentence in it; anything else as it is, without line breaks at its end.
+[[nodiscard]] std::string refusal_sentence(const std::string& body);
 
 /// Asks the pool whose data folder this is; prints the answer to `out`, refusals and problems to `err`.
 [[nodiscard]] int run_control(

@@ -239,12 +239,13 @@ void make_traffic(std::uint16_t port, const std::atomic<bool>& stop)
     }
 }
 
-void greet(const std::string& url)
+void greet(const std::string& url, const std::string& config)
 {
     std::printf(
         "\ncodex-pool demo: six fake accounts, fake providers, a turn every second. Ctrl-C ends "
         "it.\n\n"
         "  open       %s/\n"
+        "  watch      codex-pool top --config %s\n"
         "  status     curl %s/status?format=json\n"
         "  accounts   curl %s/admin/accounts\n"
         "  health     curl %s/healthz\n"
@@ -253,6 +254,7 @@ void greet(const std::string& url)
         "'{\"model\":\"claude-demo\",\"max_tokens\":50,\"messages\":[{\"role\":\"user\","
         "\"content\":\"hi\"}]}'\n\n",
         url.c_str(),
+        config.c_str(),
         url.c_str(),
         url.c_str(),
         url.c_str(),
@@ -269,7 +271,7 @@ std::string url_in(const std::string& line)
     return line.substr(begin, line.find_first_of(" ,;\t", begin) - begin);
 }
 
-int watch(Pool& pool)
+int watch(Pool& pool, const std::string& config)
 {
     std::atomic<bool> stop{false};
     std::jthread traffic;
@@ -283,7 +285,7 @@ int watch(Pool& pool)
         (void)std::fprintf(stderr, "%s\n", line.c_str());
         const std::string url = url_in(line);
         if (url.empty() || traffic.joinable()) continue;
-        greet(url);
+        greet(url, config);
         const auto port =
             static_cast<std::uint16_t>(std::strtoul(url.c_str() + url.rfind(':') + 1, nullptr, 10));
         traffic = std::jthread([port, &stop] { make_traffic(port, stop); });
@@ -302,7 +304,8 @@ int run_demo(const DemoOptions& options)
     fake::Server server(upstreams);
     add_accounts(server, folder.path() / "pool");
     std::ofstream(folder.path() / "config.toml")
-        << "pool_dir = \"pool\"\ndb_path = \"data/proxy.db\"\n\n"
+        << "listen_addr = \"" << options.listen
+        << "\"\npool_dir = \"pool\"\ndb_path = \"data/proxy.db\"\n\n"
         << server.upstream_toml();
 
     struct sigaction action {};
@@ -311,7 +314,7 @@ int run_demo(const DemoOptions& options)
     (void)::sigaction(SIGINT, &action, nullptr);
     (void)::sigaction(SIGTERM, &action, nullptr);
     Pool pool(folder.path(), options.listen);
-    const int code = watch(pool);
+    const int code = watch(pool, (folder.path() / "config.toml").string());
     if (code == 0) std::printf("codex-pool demo: ended, nothing is left behind\n");
     return code;
 }

@@ -23,6 +23,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shell/commands.hpp"
+#include "shell/doctor.hpp"
+
 namespace {
 
 using supervisor::Options;
@@ -106,8 +109,31 @@ int control(const Options& options)
     for (const shared::Problem& problem : load.problems)
         std::fprintf(stderr, "codex-pool: %s\n", problem.text().c_str());
     if (!load.config) return supervisor::kControlRefused;
-    return supervisor::run_control(
-        options.control, load.config->db_path.parent_path(), std::cout, std::cerr);
+    const std::filesystem::path folder = load.config->db_path.parent_path();
+    using Kind = supervisor::ControlCommand::Kind;
+    const auto style = supervisor::terminal_style();
+    const bool json = options.control.json;
+    if (options.control.kind == Kind::status)
+        return shell::run_status(json, style, folder, std::cout, std::cerr);
+    if (options.control.kind == Kind::top)
+        return shell::run_top(json, style, folder, std::cout, std::cerr);
+    return supervisor::run_control(options.control, folder, std::cout, std::cerr);
+}
+
+int doctor(const Options& options)
+{
+    const shared::ProviderRegistry registry;
+    shell::DoctorInputs inputs;
+    inputs.json = options.json;
+    inputs.share = options.share;
+    inputs.flags = options.flags;
+    inputs.environment = environment();
+    inputs.working_directory = std::filesystem::current_path();
+    inputs.cores = cores();
+    inputs.now = shared::now_unix();
+    inputs.style = supervisor::terminal_style();
+    inputs.shows_progress = isatty(STDERR_FILENO) != 0;
+    return shell::run_doctor(registry, inputs, std::cout, std::cerr);
 }
 
 int child(const Options& options)
@@ -135,6 +161,8 @@ int dispatch(const Options& options)
         return 0;
     case Options::Command::control:
         return control(options);
+    case Options::Command::doctor:
+        return doctor(options);
     case Options::Command::child:
         return child(options);
     case Options::Command::help_or_error:

@@ -59,7 +59,7 @@ CommonFlags add_common(CLI::App& app, Values& values)
         app.add_flag("--debug,!--no-debug", values.debug, "Log every decision")};
 }
 
-/// `why`, `events` and `accounts`, which ask the running pool.
+/// `status`, `top`, `why`, `events`, `reload` and `accounts`, which ask the running pool.
 void add_control(CLI::App& app, ControlCommand& command)
 {
     using Kind = ControlCommand::Kind;
@@ -77,6 +77,12 @@ void add_control(CLI::App& app, ControlCommand& command)
     auto* reload = app.add_subcommand("reload", "Re-read settings and credential files");
     reload->callback([&command] { command.kind = Kind::reload; });
     add_json(reload);
+    auto* status = app.add_subcommand("status", "Print the state of the pool on one screen");
+    status->callback([&command] { command.kind = Kind::status; });
+    add_json(status);
+    auto* top = app.add_subcommand("top", "Show the pool live, ten times a second; q ends it");
+    top->callback([&command] { command.kind = Kind::top; });
+    add_json(top);
     auto* accounts = app.add_subcommand("accounts", "Print the accounts, or do something to one");
     accounts->require_subcommand(0, 1);
     accounts->callback([&command] {
@@ -239,14 +245,14 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     app.require_subcommand(0, 1);
     app.fallthrough();
     app.set_help_flag("-h,--help", "Show this help");
-    app.footer(
-        "Settings come from flags, then the environment, then config.toml; see "
-        "etc/config.example.toml.\nSignals to `run`: HUP re-reads settings and the pool folder, "
-        "TERM "
-        "finishes open "
-        "requests and stops.\n`why`, `events`, `accounts`, `usage` and `requests` ask the running "
-        "pool; they exit with 0 when it is done,\n1 when the pool says no, 3 when no pool "
-        "answers.");
+    app.footer("Settings come from flags, then the environment, then config.toml; see "
+               "etc/config.example.toml.\n"
+               "Signals to `run`: HUP re-reads settings and the pool folder, TERM finishes open "
+               "requests and "
+               "stops.\n"
+               "Commands that ask the running pool exit with 0 when it is done, 1 when the pool "
+               "says no, 3 "
+               "when no pool answers.");
     Values values;
     const CommonFlags common = add_common(app, values);
     bool version = false;
@@ -258,6 +264,9 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     add_history(app, options.control);
     add_users(app, options.control);
     const auto* simulate = add_simulate(app, options.simulate);
+    auto* doctor = app.add_subcommand("doctor", "Look at everything the pool depends on");
+    doctor->add_flag("--share", options.share, "Leave out what says whose pool it is");
+    doctor->add_flag("--json", options.json, "Print JSON");
     const auto* version_command = app.add_subcommand("version", "Print the version");
     auto* child = app.add_subcommand("child", "One process of the running tree")->group("");
     child->add_option("--role", options.role)
@@ -270,7 +279,7 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     app.parse(std::move(arguments));
 
     constexpr std::array kAskPool{
-        "why", "events", "accounts", "reload", "usage", "requests", "users"};
+        "status", "top", "why", "events", "accounts", "reload", "usage", "requests", "users"};
     const bool asks_pool = std::any_of(kAskPool.begin(), kAskPool.end(), [&app](const char* name) {
         return app.got_subcommand(name);
     });
@@ -283,6 +292,8 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
         options.command = Command::demo;
     else if (asks_pool)
         options.command = Command::control;
+    else if (doctor->parsed())
+        options.command = Command::doctor;
     else if (simulate->parsed())
         options.command = Command::simulate;
     else if (child->parsed())

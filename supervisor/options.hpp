@@ -1,5 +1,5 @@
-/// The command line: `codex-pool [run|check|demo|simulate|why|events|accounts|usage|requests|reload|version]` and their
-/// flags. CLI11 lives only in options.cpp.
+/// The command line: `codex-pool [run|check|demo|status|top|doctor|why|…|version]` and their flags. CLI11 lives only in
+/// options.cpp.
 ///
 /// The children of the supervisor are started as `codex-pool child --role … --slot … --generation … --listener …`,
 /// a subcommand that the help does not show.
@@ -23,14 +23,17 @@ struct Options {
         simulate,      ///< replay recorded traffic with other strategies
         version,       ///< print the version, exit 0
         control,       ///< ask the running pool: see `control`
+        doctor,        ///< look at everything the pool depends on
         child,         ///< one role of the running tree: see `role` and `child`
         help_or_error, ///< help or a mistake was printed already: exit with `exit_code`
     };
 
     Command command = Command::run;
-    shared::ConfigFlags flags;    ///< run, check, simulate; demo: listen only
+    shared::ConfigFlags flags;    ///< all commands; demo: listen only
     SimulateOptions simulate;     ///< simulate
     ControlCommand control;       ///< control
+    bool json = false;            ///< doctor
+    bool share = false;           ///< doctor: says nothing about whose pool it is
     std::string role;             ///< child: "worker", "refresher" or "admin"
     shared::ChildArguments child; ///< child
     int exit_code = 0;            ///< help_or_error: 0 after help, 1 after a mistake

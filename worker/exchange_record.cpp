@@ -15,6 +15,22 @@ std::uint32_t clamped(std::int64_t value) noexcept
     return static_cast<std::uint32_t>(std::clamp<std::int64_t>(value, 0, 0xFFFFFFFF));
 }
 
+/// For /metrics: only what was relayed, so that refusals do not make the pool look fast.
+void count_times(
+    shared::WorkerSlot::Counters& counters,
+    std::int64_t total_us,
+    std::int64_t head_us,
+    std::int64_t own_us) noexcept
+{
+    const auto positive = [](std::int64_t us) {
+        return static_cast<std::uint64_t>(std::max<std::int64_t>(0, us));
+    };
+    counters.total.observe(shared::kAnswerBoundsUs, positive(total_us));
+    if (head_us == 0) return;
+    counters.first_byte.observe(shared::kAnswerBoundsUs, positive(head_us));
+    counters.own.observe(shared::kOwnBoundsUs, positive(own_us));
+}
+
 } // namespace
 
 void Exchange::begin_decision()
@@ -71,6 +87,8 @@ void Exchange::record(shared::RequestOutcome outcome)
         row.connect_ms = clamped(timings_.connect / 1000);
         row.request_bytes = request_bytes_;
         row.response_bytes = response_bytes_;
+        // A WebSocket's turns are counted one by one; its upgrade says nothing about answers.
+        if (row.websocket == 0) count_times(counters, total_us, head_us, own_us);
         entry = row;
         running_->finish(outcome, now);
         running_.reset();

@@ -232,7 +232,13 @@ void TunnelTurns::finish(RequestOutcome outcome, std::uint16_t status)
     if (!row_) return;
     shared::UsageEntry& entry = row_->entry();
     entry.status = status;
-    entry.duration_ms = static_cast<std::uint32_t>((shared::now_monotonic_us() - begun_us_) / 1000);
+    const auto total_us = static_cast<std::uint64_t>(shared::now_monotonic_us() - begun_us_);
+    entry.duration_ms = static_cast<std::uint32_t>(total_us / 1000);
+    shared::WorkerSlot::Counters& counters = state_.row().counters;
+    counters.total.observe(shared::kAnswerBoundsUs, total_us);
+    if (entry.first_byte_ms > 0)
+        counters.first_byte.observe(
+            shared::kAnswerBoundsUs, std::uint64_t{entry.first_byte_ms} * 1000);
     if (outcome == RequestOutcome::completed && !facts_.failure)
         decision_.try_ended(state_.segment, AttemptEnd::answered, status, shared::Verdict());
     const UnixMillis now = shared::now_unix();

@@ -42,6 +42,8 @@ struct Config {
     /// Addresses and networks whose word about the client's address counts; comma-separated.
     std::string trusted_proxies;
     bool debug = false;
+    std::string log_format = "auto"; ///< auto, text, json
+    bool metrics_users = false;      ///< /metrics names pool users as well
     bool disable_refresh = false;
 
     std::uint32_t workers = 0; ///< resolved: cores, at most 4, if not set

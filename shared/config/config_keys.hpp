@@ -32,6 +32,7 @@ enum class TextRule : std::uint8_t {
     public_url, ///< http(s)://host[:port][/path], nothing that could break out of a shell or a page
     webhook_url,    ///< https, or http to a loopback address; path and query as they are
     webhook_format, ///< json, ntfy, slack, discord, telegram
+    log_format,     ///< auto, text, json
     proxy_url,      ///< http(s)://[user:password@]host[:port]
     networks,       ///< comma-separated IP addresses and networks
     user_list,      ///< as many bytes as the segment has for a list of a user's

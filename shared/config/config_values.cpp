@@ -91,6 +91,12 @@ std::optional<Problem> check_webhook_format(std::string_view text)
         "use json, ntfy, slack, discord or telegram"};
 }
 
+std::optional<Problem> check_log_format(std::string_view text)
+{
+    if (text == "auto" || text == "text" || text == "json") return std::nullopt;
+    return Problem{{}, quoted(text) + " is no form of a log", "use auto, text or json"};
+}
+
 std::optional<Problem> check_networks(std::string_view list)
 {
     while (!list.empty()) {
@@ -128,6 +134,7 @@ std::optional<Problem> check_text(const Setting& setting, std::string_view text)
             "use * at the end of a name for any rest"};
     }
     if (setting.rule == TextRule::webhook_format) return check_webhook_format(text);
+    if (setting.rule == TextRule::log_format) return check_log_format(text);
     if (setting.rule == TextRule::webhook_url) {
         const auto url = http::parse_webhook_url(text);
         return url ? std::nullopt : std::optional(url.error());

@@ -37,6 +37,7 @@
 #include "shared/segment/attempt_table.hpp"
 #include "shared/segment/decision_ring.hpp"
 #include "shared/segment/event_log.hpp"
+#include "shared/segment/histogram.hpp"
 #include "shared/segment/owner_wish.hpp"
 #include "shared/segment/pin_moves.hpp"
 #include "shared/segment/robust_mutex.hpp"
@@ -52,7 +53,7 @@
 namespace shared {
 
 inline constexpr std::uint64_t kSegmentMagic = 0x6C6F6F7078646F63; // "codxpool"
-inline constexpr std::uint32_t kLayoutVersion = 3;
+inline constexpr std::uint32_t kLayoutVersion = 4;
 inline constexpr std::size_t kMaxSlots = 32;
 inline constexpr std::size_t kMaxAccounts = 256;
 inline constexpr std::size_t kPinShards = 16;
@@ -344,6 +345,9 @@ struct WorkerSlot {
         std::atomic<std::uint64_t> upstream_connects{0};
         std::atomic<std::uint64_t> upstream_reuses{0};
         std::atomic<std::uint64_t> pins_moved{0};
+        Histogram first_byte; ///< of requests that were relayed; kAnswerBoundsUs
+        Histogram total;      ///< the same, to their end
+        Histogram own;        ///< of the time to the first byte, spent in the pool itself; kOwnBoundsUs
     };
 
     Counters counters;

@@ -27,11 +27,20 @@ void publish(UsageRing& ring, RequestRow& row) noexcept
     row.state.store(State::free, std::memory_order_release);
 }
 
+void move(std::atomic<std::uint64_t>& from, std::atomic<std::uint64_t>& to) noexcept
+{
+    to.fetch_add(from.exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
+}
+
+void move(Histogram& from, Histogram& to) noexcept
+{
+    for (std::size_t i = 0; i < from.counts.size(); ++i)
+        move(from.counts[i], to.counts[i]);
+    move(from.sum_us, to.sum_us);
+}
+
 void retire(WorkerSlot::Counters& from, WorkerSlot::Counters& to) noexcept
 {
-    const auto move = [](std::atomic<std::uint64_t>& a, std::atomic<std::uint64_t>& b) {
-        b.fetch_add(a.exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
-    };
     move(from.requests, to.requests);
     for (std::size_t i = 0; i < from.by_status_class.size(); ++i) {
         move(from.by_status_class[i], to.by_status_class[i]);
@@ -41,6 +50,9 @@ void retire(WorkerSlot::Counters& from, WorkerSlot::Counters& to) noexcept
     move(from.upstream_connects, to.upstream_connects);
     move(from.upstream_reuses, to.upstream_reuses);
     move(from.pins_moved, to.pins_moved);
+    move(from.first_byte, to.first_byte);
+    move(from.total, to.total);
+    move(from.own, to.own);
 }
 
 /// The rows that a worker could have used; a torn count is cut.

@@ -17,7 +17,7 @@ using tests::PoolFixture;
 std::map<std::string, double> parse(const std::string& text)
 {
     static const std::regex kSample(
-        R"re(([a-z_]+)(\{[a-z]+="(?:[^"\\\n]|\\["\\n])*"(?:,[a-z]+="(?:[^"\\\n]|\\["\\n])*")*\})? (-?[0-9.e+]+))re");
+        R"re(([a-z_]+)(\{[a-z]+="(?:[^"\\\n]|\\["\\n])*"(?:,[a-z]+="(?:[^"\\\n]|\\["\\n])*")*\})? (-?[0-9.e+-]+))re");
     std::map<std::string, double> samples;
     std::map<std::string, std::string> types;
     std::set<std::string> closed;
@@ -41,7 +41,12 @@ std::map<std::string, double> parse(const std::string& text)
             ADD_FAILURE() << "not a sample: " << line;
             continue;
         }
-        EXPECT_EQ(match[1], family) << line;
+        std::string of = match[1];
+        if (types[family] == "histogram") {
+            for (const char* part : {"_bucket", "_sum", "_count"})
+                if (of == family + part) of = family;
+        }
+        EXPECT_EQ(of, family) << line;
         EXPECT_TRUE(types.contains(family));
         EXPECT_EQ(types[family] == "counter", family.ends_with("_total")) << family;
         const std::string key = match[1].str() + match[2].str();
@@ -80,6 +85,49 @@ TEST(Metrics, EverySampleIsWellFormedAndHasItsFamily)
     EXPECT_EQ(samples[R"(codexpool_worker_connections{slot="1"})"], 4);
     EXPECT_TRUE(samples.contains("codexpool_pins"));
     EXPECT_TRUE(samples.contains("codexpool_usage_rows_folded_total"));
+}
+
+TEST(Metrics, HistogramsAreCumulativeAndInSeconds)
+{
+    PoolFixture pool;
+    pool.add_worker(0, 10);
+    pool.add_worker(1, 11);
+    shared::Segment& segment = pool.segment();
+    segment.workers[0].counters.total.observe(shared::kAnswerBoundsUs, 50'000); // on the bound
+    segment.workers[1].counters.total.observe(shared::kAnswerBoundsUs, 400'000);
+    segment.retired.total.observe(shared::kAnswerBoundsUs, 7'200'000'000);
+    segment.workers[0].counters.own.observe(shared::kOwnBoundsUs, 99);
+    auto samples = parse(admin_ui::metrics_text(pool.view()));
+    const auto bucket = [&](const std::string& le) {
+        return samples.at("codexpool_request_duration_seconds_bucket{le=\"" + le + "\"}");
+    };
+    EXPECT_EQ(bucket("0.05"), 1);
+    EXPECT_EQ(bucket("0.25"), 1);
+    EXPECT_EQ(bucket("0.5"), 2);
+    EXPECT_EQ(bucket("600"), 2);
+    EXPECT_EQ(bucket("+Inf"), 3);
+    EXPECT_EQ(samples["codexpool_request_duration_seconds_count"], 3);
+    EXPECT_DOUBLE_EQ(samples["codexpool_request_duration_seconds_sum"], 7200.45);
+    EXPECT_EQ(samples[R"(codexpool_request_overhead_seconds_bucket{le="5e-05"})"], 0);
+    EXPECT_EQ(samples[R"(codexpool_request_overhead_seconds_bucket{le="0.0001"})"], 1);
+    EXPECT_EQ(samples["codexpool_request_first_byte_seconds_count"], 0);
+}
+
+TEST(Metrics, UsersAreNamedOnlyIfWantedAndNeverTooMany)
+{
+    PoolFixture pool;
+    EXPECT_EQ(admin_ui::metrics_text(pool.view()).find("codexpool_user_"), std::string::npos);
+    admin_ui::UserList users;
+    for (std::size_t i = 0; i <= admin_ui::kMetricsUsersMax; ++i) {
+        auto& user = users.emplace_back();
+        user.user = "u" + std::to_string(i);
+        user.sums.requests = 3;
+        user.sums.input = static_cast<std::int64_t>(i);
+    }
+    auto samples = parse(admin_ui::metrics_text(pool.view(), users));
+    EXPECT_FALSE(samples.contains(R"(codexpool_user_requests_total{user="u0"})")) << "the smallest";
+    EXPECT_EQ(samples[R"(codexpool_user_requests_total{user="u1000"})"], 3);
+    EXPECT_EQ(samples[R"(codexpool_user_tokens_total{user="u7",kind="input"})"], 7);
 }
 
 TEST(Metrics, LabelsAreEscaped)

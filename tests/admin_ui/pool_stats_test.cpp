@@ -119,7 +119,7 @@ TEST(Live, ShowsWhatRunsNow)
     EXPECT_EQ(running.requests[0].account, "");
     EXPECT_EQ(running.requests[1].account, "codex:a");
     EXPECT_EQ(running.requests[1].request_id, "0123456789abcdef");
-    const json live = json::parse(live_json(pool.view(), running));
+    const json live = json::parse(live_json(pool.view(), running, {}));
     EXPECT_EQ(live["running_total"], 2);
     EXPECT_EQ(live["running"][0]["account"], nullptr);
     EXPECT_EQ(live["running"][1]["elapsed_ms"], 5000);
@@ -137,6 +137,34 @@ TEST(Live, MoreThanCanBeShownAreCounted)
     const Running running = running_requests(pool.segment());
     EXPECT_EQ(running.total, kRunningShownMax + 7);
     EXPECT_EQ(running.requests.size(), kRunningShownMax);
+    EXPECT_EQ(running_requests(pool.segment(), 3).requests.size(), 3U);
+}
+
+TEST(Live, ASnapshotSaysWhatCanBeDoneAndWhatHappenedLast)
+{
+    PoolFixture pool;
+    pool.add_account("codex:dead", shared::AccountState::needs_login, "invalid_grant");
+    pool.add_account("codex:off", shared::AccountState::disabled, "disabled_by_owner");
+    pool.add_worker(0, 77);
+    pool.set_problems("pool/x.json: is no JSON", 1);
+    std::vector<shared::Event> events(kLiveEventsMax + 1);
+    for (shared::Event& event : events) {
+        event.type = shared::EventType::needs_login;
+        event.text.assign("codex:dead needs a login");
+    }
+    const auto alarms =
+        pool.segment().events.with_lock([](const shared::EventLog& log) { return log.alarms; });
+    shared::publish_events(pool.segment(), events, alarms);
+    const json live = json::parse(live_json(pool.view(), Running(), last_events(pool.segment())));
+    EXPECT_EQ(live["accounts"][0]["note"], "the vendor no longer knows its refresh token");
+    EXPECT_NE(
+        live["accounts"][0]["next_step"].get<std::string>().find("sign in again"),
+        std::string::npos);
+    EXPECT_EQ(live["accounts"][1]["next_step"], "codex-pool accounts enable codex:off");
+    EXPECT_EQ(live["problems"], json::array({"pool/x.json: is no JSON"}));
+    EXPECT_EQ(live["events"].size(), kLiveEventsMax);
+    EXPECT_EQ(live["events"].back()["sequence"], kLiveEventsMax + 1);
+    EXPECT_EQ(live["workers"][0]["silent_ms"], 250);
 }
 
 TEST(Live, AWatcherGetsEachSecondOnlyWhatChanged)

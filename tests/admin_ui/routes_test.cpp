@@ -447,6 +447,16 @@ TEST_F(RoutesTest, LargeAnswersGoCompressedToThoseWhoTakeIt)
     EXPECT_EQ(header(ask(request), "Content-Encoding"), "(absent)") << "a stream is not held back";
 }
 
+TEST_F(RoutesTest, LiveCanBeAskedForOnce)
+{
+    pool_.add_account("codex:a");
+    const PageResponse once = get("/admin/live", "once=1&running=1000");
+    EXPECT_EQ(header(once, "Content-Type"), "application/json");
+    EXPECT_FALSE(once.live);
+    EXPECT_EQ(json::parse(once.body)["accounts"][0]["id"], "codex:a");
+    EXPECT_TRUE(get("/admin/live").live);
+}
+
 TEST_F(RoutesTest, SillyQuestionsToTheHistoryGetASentence)
 {
     for (const auto& [path, query] :
@@ -458,6 +468,8 @@ TEST_F(RoutesTest, SillyQuestionsToTheHistoryGetASentence)
           {"/admin/requests", "before=0"},
           {"/admin/requests", "unknown=1"},
           {"/admin/live", "format=xml"},
+          {"/admin/live", "once=2"},
+          {"/admin/live", "once=1&running=1001"},
           {"/admin/why", "id=0123456789abcdef&row=-1"},
           {"/api/pool/hourly", "hours=169"},
           {"/api/pool/users/a/daily", "days=91"}}) {

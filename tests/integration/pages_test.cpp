@@ -135,6 +135,7 @@ TEST_F(Pages, AnswersAreAsTheDescriptionSays)
         if (const std::size_t at = target.find("{id}"); at != std::string::npos)
             target.replace(at, 4, "local");
         if (path == "/admin/why") target += "?id=" + id;
+        if (path == "/admin/live") target += "?once=1";
         if (path == "/admin/usage") target += "?group=model";
         const fake::Response answer = get(target, {{"Accept", "application/json"}});
         EXPECT_EQ(answer.status, 200U) << path;

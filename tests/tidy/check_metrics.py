@@ -24,6 +24,9 @@ def exposed(root):
             found[name] = set()
         elif name and (label := match.group(2) or match.group(3)):
             found[name].add(label)
+    for name in re.findall(r'histogram\(\s*"(codexpool_[a-z_]+)"', text):
+        del found[name]
+        found.update({name + "_bucket": {"le"}, name + "_sum": set(), name + "_count": set()})
     return found
 
 

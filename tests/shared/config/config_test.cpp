@@ -167,6 +167,8 @@ TEST_F(ConfigTest, EveryVariableReachesItsSetting)
             value = "https://hooks.example.com/x?y=1";
         else if (setting.rule == TextRule::webhook_format)
             value = "telegram";
+        else if (setting.rule == TextRule::log_format)
+            value = "json";
         else if (setting.rule == TextRule::networks)
             value = "10.0.0.0/8, ::1";
         else if (setting.rule == TextRule::user_list)
@@ -327,6 +329,7 @@ INSTANTIATE_TEST_SUITE_P(
             "WebhookFormat",
             "[notify]\nwebhook_format = \"pigeon\"\n",
             {":2:", "\"pigeon\"", "telegram"}},
+        BadCase{"LogFormat", "log_format = \"xml\"\n", {":1:", "\"xml\"", "text or json"}},
         BadCase{"PoolLow", "[notify]\npool_low_percent = 101\n", {":2:", "between 0 and 100"}},
         BadCase{"WrongTable", "admin_password = \"x\"\n", {"admin_password in [pool_users]"}},
         BadCase{

@@ -119,6 +119,22 @@ TEST_F(WorkerSlots, ADeadWorkersRunningRequestsAreClosedWithWhatTheyHadUsed)
     EXPECT_TRUE(close_slot(segment_, slot_, kNow).empty()) << "nothing is harvested twice";
 }
 
+TEST_F(WorkerSlots, WhatAWorkerCountedOutlivesIt)
+{
+    WorkerSlot::Counters& counters = segment_.workers[slot_].counters;
+    counters.requests = 3;
+    counters.own.observe(kOwnBoundsUs, 50); // the bound itself belongs to the bucket
+    counters.own.observe(kOwnBoundsUs, 51);
+    counters.own.observe(kOwnBoundsUs, 2'000'000); // beyond the last
+    (void)close_slot(segment_, slot_, kNow);
+    EXPECT_EQ(counters.own.counts[0], 0U);
+    EXPECT_EQ(segment_.retired.requests, 3U);
+    EXPECT_EQ(segment_.retired.own.counts[0], 1U);
+    EXPECT_EQ(segment_.retired.own.counts[1], 1U);
+    EXPECT_EQ(segment_.retired.own.counts[kHistogramBounds], 1U);
+    EXPECT_EQ(segment_.retired.own.sum_us, 2'000'101U);
+}
+
 TEST_F(WorkerSlots, KilledAnywhereNoFinishedRequestIsLostOrCountedTwice)
 {
     // The child counts in its own shared page what it finished; the sum must come out exactly.
