@@ -9,6 +9,7 @@
 #include "admin_ui/usage_query.hpp"
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "shared/base/log_setup.hpp"
 #include "shared/config/config.hpp"
 #include "shared/ipc/control_channel.hpp"
 #include "shared/ipc/read_descriptor.hpp"
@@ -130,7 +131,7 @@ int run(const shared::ChildArguments& arguments)
     if (!text.has_value()) return fatal(text.error());
     const shared::Result<shared::Config> config = shared::from_toml(registry, *text);
     if (!config.has_value()) return fatal(config.error());
-    shared::log::start("admin", config->debug);
+    shared::log::start({"admin", config->debug, config->log_format});
     const shared::Result<shared::SegmentMapping> segment =
         shared::SegmentMapping::attach(shared::kSegmentFd);
     if (!segment.has_value()) return fatal(segment.error());

@@ -11,6 +11,7 @@
 #include "refresher/roster.hpp"
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "shared/base/log_setup.hpp"
 #include "shared/config/config.hpp"
 #include "shared/ipc/control_channel.hpp"
 #include "shared/ipc/read_descriptor.hpp"
@@ -313,7 +314,7 @@ int run(const shared::ChildArguments& arguments)
     if (!text.has_value()) return fatal(text.error());
     const shared::Result<shared::Config> config = shared::from_toml(registry, *text);
     if (!config.has_value()) return fatal(config.error());
-    shared::log::start("refresher", config->debug);
+    shared::log::start({"refresher", config->debug, config->log_format});
     const shared::Result<shared::SegmentMapping> segment =
         shared::SegmentMapping::attach(shared::kSegmentFd);
     if (!segment.has_value()) return fatal(segment.error());

@@ -3,7 +3,7 @@
 #include "admin_ui/admin_server.hpp"
 #include "refresher/refresher.hpp"
 #include "shared/base/clock.hpp"
-#include "shared/base/log.hpp"
+#include "shared/base/log_setup.hpp"
 #include "shared/providers/provider.hpp"
 #include "supervisor/check.hpp"
 #include "supervisor/control_command.hpp"
@@ -62,7 +62,7 @@ int run(const Options& options)
     for (const shared::Problem& problem : load.problems)
         std::fprintf(stderr, "codex-pool: %s\n", problem.text().c_str());
     if (!load.config) return 1;
-    shared::log::start("supervisor", load.config->debug);
+    shared::log::start({"supervisor", load.config->debug, load.config->log_format});
     supervisor::RunSettings settings;
     settings.load = load_again;
     return supervisor::run(*load.config, settings);

@@ -1,7 +1,7 @@
 #include "supervisor/supervisor_loop.hpp"
 
 #include "shared/base/clock.hpp"
-#include "shared/base/log.hpp"
+#include "shared/base/log_setup.hpp"
 #include "supervisor/certificate.hpp"
 #include "supervisor/settings_reload.hpp"
 #include "supervisor/spawn.hpp"
@@ -429,6 +429,7 @@ SupervisorLoop::Reloaded SupervisorLoop::reload_settings()
     }
     config_ = std::move(change.config);
     config_text_ = std::move(*text);
+    shared::log::start({"supervisor", config_.debug, config_.log_format});
     tree_.use_config(config_text_.get());
     for (const std::string& warning : config_.warnings)
         shared::log::warn("{}", warning);

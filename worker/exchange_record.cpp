@@ -105,6 +105,16 @@ void Exchange::record(shared::RequestOutcome outcome)
     const auto text = [&line](std::string_view name, std::string_view value) {
         line.append(name).append(value.empty() ? std::string_view("-") : value);
     };
+    // What a client chose must not look like a field of its own.
+    const auto word = [&line, &text](std::string_view name, std::string_view value) {
+        text(name, value);
+        const auto end = line.end();
+        std::replace_if(
+            end - static_cast<std::ptrdiff_t>(value.size()),
+            end,
+            [](char c) { return c == ' ' || c == '"'; },
+            '_');
+    };
     const auto number = [&line](std::string_view name, std::int64_t value) {
         line.append(name);
         append_number(line, static_cast<std::uint64_t>(std::max<std::int64_t>(0, value)));
@@ -112,7 +122,7 @@ void Exchange::record(shared::RequestOutcome outcome)
     text("request=", view(id_));
     text(" user=", user_.view());
     text(" provider=", provider_ != nullptr ? provider_->name() : std::string_view());
-    text(" model=", entry.model.view());
+    word(" model=", entry.model.view());
     text(" account=", account);
     number(" status=", status_);
     text(" outcome=", shared::to_string(outcome));
@@ -126,7 +136,7 @@ void Exchange::record(shared::RequestOutcome outcome)
     number(" connect_ms=", timings_.connect / 1000);
     number(" upstream_ms=", timings_.upstream / 1000);
     number(" own_us=", own_us);
-    text(" path=", path_.view());
+    word(" path=", path_.view());
     shared::log::write(loud ? shared::log::Level::info : shared::log::Level::debug, line);
 }
 

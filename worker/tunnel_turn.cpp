@@ -6,6 +6,7 @@
 #include "shared/segment/account_table.hpp"
 #include "shared/selection/select_account.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -250,6 +251,9 @@ void TunnelTurns::finish(RequestOutcome outcome, std::uint16_t status)
 
 void TunnelTurns::log_turn(const shared::UsageEntry& entry) const
 {
+    // What a client chose must not look like a field of its own.
+    std::string model(entry.model.view());
+    std::replace(model.begin(), model.end(), ' ', '_');
     shared::log::info(
         "event=request id={} user={} provider={} model={} account={} status={} websocket=1 "
         "input={} cached={} "
@@ -257,7 +261,7 @@ void TunnelTurns::log_turn(const shared::UsageEntry& entry) const
         std::string_view(entry.request_id.data(), entry.request_id.size()),
         entry.user.view(),
         provider_.name(),
-        entry.model.view(),
+        model,
         state_.accounts.get(start_.first.account).id,
         entry.status,
         entry.input,

@@ -1,6 +1,7 @@
 #include "worker/worker.hpp"
 
 #include "shared/base/log.hpp"
+#include "shared/base/log_setup.hpp"
 #include "shared/ipc/control_channel.hpp"
 #include "shared/ipc/read_descriptor.hpp"
 #include "shared/net/tls_context.hpp"
@@ -111,7 +112,7 @@ int serve(
     shared::publish_waiting(segment, arguments.slot);
     send(MessageType::drained, 0);
     shared::log::info("event=stopped");
-    shared::log::flush();
+    shared::log::last_words();
     // A name look-up under way would hold up the loop's destructor for as long as the resolver likes.
     std::_Exit(0);
 }
@@ -129,10 +130,9 @@ int run(const shared::ChildArguments& arguments)
     const auto loaded = shared::from_toml(registry, *text);
     if (loaded.has_error()) return fatal(loaded.error());
     const shared::Config config = *loaded;
-    if (config.debug)
-        shared::log::start("worker-" + std::to_string(arguments.listener), true);
-    else
-        shared::log::collect_lines(); // debug lines must outlive a crash
+    shared::log::start(
+        {"worker-" + std::to_string(arguments.listener), config.debug, config.log_format});
+    if (!config.debug) shared::log::collect_lines(); // debug lines must outlive a crash
     const auto segment = shared::SegmentMapping::attach(shared::kSegmentFd);
     if (segment.has_error()) return fatal(segment.error());
     return serve(arguments, **segment, registry, config);

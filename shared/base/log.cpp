@@ -1,5 +1,9 @@
 #include "shared/base/log.hpp"
 
+#include "shared/base/journal_socket.hpp"
+#include "shared/base/log_record.hpp"
+#include "shared/base/log_setup.hpp"
+
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -11,13 +15,52 @@
 #include <mutex>
 #include <string>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace shared::log {
 namespace {
 
+/// The forms of a line.
+enum class Form : std::uint8_t {
+    text,   ///< with its time, for terminals and files
+    prefix, ///< with the journal's <N> and without a time, where stderr leads to the journal
+    json,
+    journal, ///< a record with fields, sent to journald itself
+};
+
+constexpr int kLastWordsMs = 200;
+
 bool g_debug = false;
-bool g_journal = false;
+Form g_form = Form::text;
+
+/// Time stamps, made anew once a second.
+class Clock {
+public:
+    /// The same as in spdlog's pattern below.
+    void append(std::string& to, const timespec& now)
+    {
+        if (now.tv_sec != second_) {
+            second_ = now.tv_sec;
+            std::tm local{};
+            ::localtime_r(&second_, &local);
+            std::strftime(stamp_.data(), stamp_.size(), "%Y-%m-%dT%H:%M:%S.", &local);
+            std::strftime(zone_.data(), zone_.size(), "%z", &local);
+        }
+        const auto ms = static_cast<unsigned>(now.tv_nsec / 1'000'000);
+        to += stamp_.data();
+        to += static_cast<char>('0' + ms / 100);
+        to += static_cast<char>('0' + ms / 10 % 10);
+        to += static_cast<char>('0' + ms % 10);
+        const std::string_view offset(zone_.data());
+        to.append(offset.substr(0, 3)).append(":").append(offset.substr(3));
+    }
+
+private:
+    std::time_t second_ = 0; ///< the one that `stamp_` and `zone_` spell
+    std::array<char, 32> stamp_{};
+    std::array<char, 8> zone_{};
+};
 
 /// Lines that were collected and not written yet; see collect_lines().
 struct Collected {
@@ -26,14 +69,22 @@ struct Collected {
 
     std::mutex mutex;
     bool on = false;
-    std::string lines;
+    std::string role;
+    std::string lines;     ///< but in the form `journal`: then they are in `journal`
+    JournalSocket journal; ///< keeps what journald does not take at once
     std::int64_t written_at_ms = 0;
-    std::time_t second = 0; ///< the one that `stamp` and `zone` spell
-    std::array<char, 32> stamp{};
-    std::array<char, 8> zone{};
+    bool stuck =
+        false; ///< journald takes nothing at the moment: it is asked again after kAgeMs only
+    Clock clock;
+
+    [[nodiscard]] std::size_t bytes() const noexcept
+    {
+        return g_form == Form::journal ? journal.waiting_bytes() : lines.size();
+    }
 
     void write()
     {
+        if (g_form == Form::journal) return send();
         std::string_view left = lines;
         while (!left.empty()) {
             const ssize_t sent = ::write(STDERR_FILENO, left.data(), left.size());
@@ -43,23 +94,44 @@ struct Collected {
         lines.clear();
     }
 
-    /// The same time stamp as spdlog's pattern below.
-    void append_time(const timespec& now)
+    void send()
     {
-        if (now.tv_sec != second) {
-            second = now.tv_sec;
-            std::tm local{};
-            ::localtime_r(&second, &local);
-            std::strftime(stamp.data(), stamp.size(), "%Y-%m-%dT%H:%M:%S.", &local);
-            std::strftime(zone.data(), zone.size(), "%z", &local);
+        journal.send();
+        stuck = journal.waiting_bytes() > 0;
+        const std::uint64_t dropped = journal.take_dropped();
+        if (dropped == 0) return;
+        const std::string text = fmt::format("event=log_lines_dropped count={}", dropped);
+        append_journal_record(journal.records(), Level::warn, role, text);
+        journal.end_record();
+    }
+
+    /// A line in the present form, at the end of what waits.
+    void append(Level level, std::string_view text, const timespec& now)
+    {
+        if (g_form == Form::journal) {
+            append_journal_record(journal.records(), level, role, text);
+            return journal.end_record();
         }
-        const auto ms = static_cast<unsigned>(now.tv_nsec / 1'000'000);
-        lines += stamp.data();
-        lines += static_cast<char>('0' + ms / 100);
-        lines += static_cast<char>('0' + ms / 10 % 10);
-        lines += static_cast<char>('0' + ms % 10);
-        const std::string_view offset(zone.data());
-        lines.append(offset.substr(0, 3)).append(":").append(offset.substr(3));
+        if (g_form == Form::json) {
+            std::string time;
+            clock.append(time, now);
+            return append_json_record(lines, time, level, role, text);
+        }
+        if (g_form == Form::prefix) {
+            lines += {'<', priority_digit(level), '>'};
+        } else {
+            clock.append(lines, now);
+            lines.append(" ").append(to_string(level)).append(" ");
+        }
+        lines.append("role=").append(role).append(" ");
+        const std::size_t begin = lines.size();
+        lines += text;
+        std::replace_if(
+            lines.begin() + static_cast<std::ptrdiff_t>(begin),
+            lines.end(),
+            [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; },
+            '?');
+        lines += '\n';
     }
 };
 
@@ -80,34 +152,50 @@ spdlog::level::level_enum spdlog_level(Level level)
     return spdlog::level::info;
 }
 
-// sd-daemon(3): the journal reads the priority from this prefix.
-std::string_view priority_prefix(Level level)
+/// systemd.exec(5): the variable names the device and inode that lead to the journal; stderr may have been led
+/// elsewhere since.
+bool stderr_is_the_journal()
 {
-    switch (level) {
-    case Level::debug:
-        return "<7>";
-    case Level::info:
-        return "<6>";
-    case Level::warn:
-        return "<4>";
-    case Level::error:
-        return "<3>";
-    }
-    return "<6>";
+    const char* stream = std::getenv("JOURNAL_STREAM");
+
+    struct stat status {};
+
+    return stream != nullptr && ::fstat(STDERR_FILENO, &status) == 0 &&
+           fmt::format("{}:{}", status.st_dev, status.st_ino) == stream;
+}
+
+Form form_of(const Setup& setup)
+{
+    if (setup.format == "json") return Form::json;
+    if (std::getenv("JOURNAL_STREAM") == nullptr) return Form::text;
+    const bool fields = setup.format == "auto" && stderr_is_the_journal() &&
+                        g_collected.journal.open(setup.journal_socket);
+    return fields ? Form::journal : Form::prefix;
 }
 
 } // namespace
 
-void start(std::string_view role, bool debug)
+void start(const Setup& setup)
 {
-    g_debug = debug;
-    g_journal = std::getenv("JOURNAL_STREAM") != nullptr;
+    const std::lock_guard lock(g_collected.mutex);
+    g_debug = setup.debug;
+    g_collected.write();
+    g_collected.role = setup.role;
+    g_form = form_of(setup);
     auto logger = std::make_shared<spdlog::logger>(
-        std::string(role), std::make_shared<spdlog::sinks::stderr_sink_mt>());
-    logger->set_level(debug ? spdlog::level::debug : spdlog::level::info);
-    logger->set_pattern(g_journal ? "%v" : "%Y-%m-%dT%H:%M:%S.%e%z %l role=%n %v");
+        setup.role, std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    logger->set_level(setup.debug ? spdlog::level::debug : spdlog::level::info);
+    logger->set_pattern(g_form == Form::prefix ? "%v" : "%Y-%m-%dT%H:%M:%S.%e%z %l role=%n %v");
     logger->flush_on(spdlog::level::debug);
     spdlog::set_default_logger(std::move(logger));
+}
+
+void start(std::string_view role, bool debug)
+{
+    Setup setup;
+    setup.role = role;
+    setup.debug = debug;
+    start(setup);
 }
 
 bool is_on(Level level) noexcept
@@ -127,42 +215,45 @@ void flush()
     g_collected.write();
 }
 
+void last_words()
+{
+    const std::lock_guard lock(g_collected.mutex);
+    g_collected.write();
+    if (g_form == Form::journal) g_collected.journal.send_all(kLastWordsMs);
+}
+
 namespace {
 
-/// False if lines are written one by one.
+/// False if the line is spdlog's to write.
 bool collect(Level level, std::string_view text)
 {
     Collected& all = g_collected;
     const std::lock_guard lock(all.mutex);
-    if (!all.on) return false;
-    if (level >= Level::warn) {
+    const bool own_form = g_form == Form::journal || g_form == Form::json;
+    if (!all.on && !own_form) return false;
+    if (level >= Level::warn && !own_form) {
         all.write();
         return false;
     }
     timespec now{};
     ::clock_gettime(CLOCK_REALTIME, &now);
-    if (g_journal)
-        all.lines += priority_prefix(level);
-    else
-        all.append_time(now);
-    if (!g_journal) all.lines += level == Level::debug ? " debug " : " info ";
-    all.lines.append("role=").append(spdlog::default_logger_raw()->name()).append(" ");
-    const std::size_t begin = all.lines.size();
-    all.lines += text;
-    std::replace_if(
-        all.lines.begin() + static_cast<std::ptrdiff_t>(begin),
-        all.lines.end(),
-        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; },
-        '?');
-    all.lines += '\n';
+    all.append(level, text, now);
     const std::int64_t now_ms = std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
-    if (all.lines.size() >= Collected::kBytesMax ||
-        now_ms - all.written_at_ms >= Collected::kAgeMs) {
+    const bool due = now_ms - all.written_at_ms >= Collected::kAgeMs;
+    const bool now_or_full = !all.on || level >= Level::warn || all.bytes() >= Collected::kBytesMax;
+    if (due || (now_or_full && !all.stuck)) {
         all.written_at_ms = now_ms;
         all.write();
     }
     return true;
 }
+
+/// What journald did not take at once gets one more chance when the process ends.
+struct LastWords {
+    ~LastWords() { last_words(); }
+};
+
+const LastWords g_last_words;
 
 } // namespace
 
@@ -171,8 +262,8 @@ void write(Level level, std::string_view text)
     if (collect(level, text)) return;
     std::string line;
     line.reserve(text.size() + 32);
-    if (g_journal) {
-        line += priority_prefix(level);
+    if (g_form == Form::prefix) {
+        line += {'<', priority_digit(level), '>'};
         line += "role=";
         line += spdlog::default_logger_raw()->name();
         line += ' ';

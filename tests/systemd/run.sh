@@ -68,6 +68,8 @@ has_accounts() { get "$base/healthz" | grep -q "\"healthy_accounts\":$1\\b"; }
 state() { inside systemctl show --property="$1" --value codex-pool; }
 state_is() { [ "$(state ActiveState)" = "$1" ]; }
 journal_says() { inside journalctl --no-pager -u codex-pool --since "@$since" | grep -qE "$1"; }
+# journal_has FIELD=VALUE... TEXT: a line with these fields and this text.
+journal_has() { inside journalctl --no-pager -o cat -u codex-pool "${@:1:$#-1}" | grep -qF "${*: -1}"; }
 journal_begins() { since=$(date +%s); }
 mode() { [ "$(inside stat -c '%a %U:%G' "$1")" = "$2" ] || { inside ls -ld "$1" && false; }; }
 
@@ -192,6 +194,11 @@ check "a turn is answered" answered
 # shellcheck disable=SC2016
 check "root may ask what the accounts do" inside sh -c '[ "$(codex-pool accounts --config /etc/codex-pool/config.toml | grep -c claude:)" -eq 2 ]'
 check "the journal has the request" soon journal_says 'request=.*status=200'
+check "it finds it by its user" soon journal_has POOL_USER=local status=200
+check "by its account and status" soon journal_has POOL_ACCOUNT=claude:1 POOL_STATUS=200 request=
+check "and has what concerns an account but is no request" soon journal_has POOL_EVENT=account_added POOL_ACCOUNT=claude:1 event=account_added
+check "not a line came from the processes' standard error" not journal_has _TRANSPORT=stdout role=
+check "codex-pool logs shows it" inside sh -c 'codex-pool logs --user local --lines 5 | grep -q status=200'
 
 step "nothing is cut by a reload or by the end of a worker"
 check "a stream begins" begin_stream

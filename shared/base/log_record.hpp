@@ -1,0 +1,29 @@
+/// One log line in the forms it is written in besides plain text. Pure.
+#pragma once
+
+#include "shared/base/log.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace shared::log {
+
+/// Appends the line as a record of journald's native protocol: MESSAGE, PRIORITY, SYSLOG_IDENTIFIER, and POOL_USER,
+/// POOL_ACCOUNT … for those of its `key=value` fields that one searches by. The first of a name counts.
+void append_journal_record(
+    std::string& to, Level level, std::string_view role, std::string_view text);
+
+/// Appends the line as one JSON object with a line break: time, level, role, message, and its fields.
+void append_json_record(
+    std::string& to,
+    std::string_view time,
+    Level level,
+    std::string_view role,
+    std::string_view text);
+
+/// "info"
+[[nodiscard]] std::string_view to_string(Level level) noexcept;
+/// syslog(3): '6' for info.
+[[nodiscard]] char priority_digit(Level level) noexcept;
+
+} // namespace shared::log
