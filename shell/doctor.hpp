@@ -1,5 +1,5 @@
-/// `codex-pool doctor`: looks at everything the pool depends on and says what to do about it. Changes nothing but a file
-/// that it writes to measure the disk, and removes.
+/// `codex-pool doctor`: looks at everything the pool depends on and says what to do about it. Changes nothing: a file
+/// that it writes to measure the disk is gone at once.
 #pragma once
 
 #include "shared/config/config.hpp"

@@ -57,7 +57,7 @@ public:
 
     [[nodiscard]] ScreenSize size() const;
 
-    /// Draws what differs from what is there; lines are no wider than the screen and there are no more than it has rows.
+    /// Draws what differs from what is there; lines are no wider than the screen, and no more than it has rows.
     void draw(const std::string& frame);
 
     /// Waits until something comes, at most until `until`.
@@ -78,7 +78,7 @@ private:
     bool open_ = false;
 };
 
-/// The keys at the beginning of `bytes`, which are taken off; `nothing` if what is there is only the beginning of a key.
+/// The key at the beginning of `bytes`, which is taken off; `nothing` if there is only the beginning of one.
 [[nodiscard]] Input take_key(std::string& bytes);
 
 } // namespace shell

@@ -23,8 +23,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "shell/backup.hpp"
 #include "shell/commands.hpp"
 #include "shell/doctor.hpp"
+#include "shell/logs.hpp"
 
 namespace {
 
@@ -136,6 +138,24 @@ int doctor(const Options& options)
     return shell::run_doctor(registry, inputs, std::cout, std::cerr);
 }
 
+int backup(const Options& options)
+{
+    const shared::ProviderRegistry registry;
+    shell::BackupInputs inputs;
+    inputs.options = options.backup;
+    inputs.json = options.json;
+    inputs.flags = options.flags;
+    inputs.environment = environment();
+    inputs.working_directory = std::filesystem::current_path();
+    inputs.cores = cores();
+    inputs.now = shared::now_unix();
+    inputs.ask = shell::ask_on_terminal;
+    inputs.shows_progress = isatty(STDERR_FILENO) != 0;
+    const auto run =
+        options.command == Options::Command::backup ? shell::run_backup : shell::run_restore;
+    return run(registry, inputs, std::cout, std::cerr);
+}
+
 int child(const Options& options)
 {
     if (options.role == "worker") return worker::run(options.child);
@@ -163,6 +183,11 @@ int dispatch(const Options& options)
         return control(options);
     case Options::Command::doctor:
         return doctor(options);
+    case Options::Command::backup:
+    case Options::Command::restore:
+        return backup(options);
+    case Options::Command::logs:
+        return shell::run_logs(options.logs, std::cerr);
     case Options::Command::child:
         return child(options);
     case Options::Command::help_or_error:

@@ -104,6 +104,39 @@ void add_control(CLI::App& app, ControlCommand& command)
     }
 }
 
+/// `backup` and `restore`, which work on the data folder.
+void add_backup(CLI::App& app, Options& options)
+{
+    shell::BackupOptions& backup = options.backup;
+    auto* save =
+        app.add_subcommand("backup", "Write everything that makes this pool into one file");
+    auto* load = app.add_subcommand("restore", "Put it back while the pool does not run");
+    for (CLI::App* command : {save, load}) {
+        command->add_option("FILE", backup.file, "The backup")->required();
+        command
+            ->add_option(
+                "--passphrase-file", backup.passphrase_file, "Its first line is the passphrase")
+            ->type_name("FILE");
+        command->add_flag("--json", options.json, "Print JSON");
+    }
+    save->add_flag("--encrypt", backup.encrypt, "Ask for a passphrase");
+    load->add_flag("--check", backup.check, "Only look whether it is whole");
+}
+
+void add_logs(CLI::App& app, shell::LogsOptions& logs)
+{
+    auto* command = app.add_subcommand("logs", "Show the journal of the service");
+    command->add_flag("-f,--follow", logs.follow, "Go on with what comes");
+    command->add_flag("--json", logs.json, "Print JSON");
+    command->add_option("-n,--lines", logs.lines, "The last so many lines")->type_name("N");
+    command->add_option("--since", logs.since, "From then on, e.g. \"1 hour ago\"")
+        ->type_name("TIME");
+    command->add_option("--user", logs.user, "Only this user's requests")->type_name("ID");
+    command->add_option("--account", logs.account, "Only what concerns this account")
+        ->type_name("ID");
+    command->add_option("--request", logs.request, "Only this request")->type_name("ID");
+}
+
 /// `usage` and `requests`: what the API's parameters are called is what the options are called.
 void add_history(CLI::App& app, ControlCommand& command)
 {
@@ -267,6 +300,8 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     auto* doctor = app.add_subcommand("doctor", "Look at everything the pool depends on");
     doctor->add_flag("--share", options.share, "Leave out what says whose pool it is");
     doctor->add_flag("--json", options.json, "Print JSON");
+    add_backup(app, options);
+    add_logs(app, options.logs);
     const auto* version_command = app.add_subcommand("version", "Print the version");
     auto* child = app.add_subcommand("child", "One process of the running tree")->group("");
     child->add_option("--role", options.role)
@@ -294,6 +329,12 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
         options.command = Command::control;
     else if (doctor->parsed())
         options.command = Command::doctor;
+    else if (app.got_subcommand("backup"))
+        options.command = Command::backup;
+    else if (app.got_subcommand("restore"))
+        options.command = Command::restore;
+    else if (app.got_subcommand("logs"))
+        options.command = Command::logs;
     else if (simulate->parsed())
         options.command = Command::simulate;
     else if (child->parsed())

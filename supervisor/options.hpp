@@ -7,6 +7,8 @@
 
 #include "shared/config/config.hpp"
 #include "shared/ipc/messages.hpp"
+#include "shell/backup_options.hpp"
+#include "shell/logs.hpp"
 #include "supervisor/control_command.hpp"
 #include "supervisor/simulate.hpp"
 
@@ -24,6 +26,9 @@ struct Options {
         version,       ///< print the version, exit 0
         control,       ///< ask the running pool: see `control`
         doctor,        ///< look at everything the pool depends on
+        backup,        ///< everything into one file
+        restore,       ///< and back
+        logs,          ///< the service's journal
         child,         ///< one role of the running tree: see `role` and `child`
         help_or_error, ///< help or a mistake was printed already: exit with `exit_code`
     };
@@ -32,8 +37,10 @@ struct Options {
     shared::ConfigFlags flags;    ///< all commands; demo: listen only
     SimulateOptions simulate;     ///< simulate
     ControlCommand control;       ///< control
-    bool json = false;            ///< doctor
+    bool json = false;            ///< doctor, backup, restore
     bool share = false;           ///< doctor: says nothing about whose pool it is
+    shell::BackupOptions backup;  ///< backup, restore
+    shell::LogsOptions logs;      ///< logs
     std::string role;             ///< child: "worker", "refresher" or "admin"
     shared::ChildArguments child; ///< child
     int exit_code = 0;            ///< help_or_error: 0 after help, 1 after a mistake

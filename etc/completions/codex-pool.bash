@@ -17,7 +17,8 @@ _codex_pool_help() {
                 print names[i] "\t" type
             }
         }
-        part == "commands" && /^  [a-z]/ { print $1 "\t" }'
+        part == "commands" && /^  [a-z]/ { print $1 "\t" }
+        /^  FILE / { print "FILE" }'
 }
 
 _codex_pool() {
@@ -48,6 +49,11 @@ _codex_pool() {
         ;;
     ?*) return 0 ;;
     esac
+    if [[ $current != -* ]] && grep -qx FILE <<<"$below"; then
+        compopt -o filenames 2>/dev/null
+        mapfile -t COMPREPLY < <(compgen -f -- "$current")
+        return 0
+    fi
     local wanted='^[^-]'
     [[ $current != -* ]] || wanted='^--'
     mapfile -t COMPREPLY < <(compgen -W "$(grep -e "$wanted" <<<"$help" | cut -f 1 | sort -u)" -- "$current")

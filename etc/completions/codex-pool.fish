@@ -43,7 +43,8 @@ function __codex_pool_before
 end
 
 complete --command codex-pool --no-files
-complete --command codex-pool --condition '__codex_pool_before -c --config --db-path' --force-files
+complete --command codex-pool --condition '__codex_pool_before -c --config --db-path --passphrase-file' --force-files
+complete --command codex-pool --condition '__fish_seen_subcommand_from backup restore' --force-files
 complete --command codex-pool --condition '__codex_pool_before --pool-dir' --arguments '(__fish_complete_directories)'
-complete --command codex-pool --condition 'not __codex_pool_before -c --config --db-path --pool-dir -l --listen --workers' \
+complete --command codex-pool --condition 'not __codex_pool_before -c --config --db-path --passphrase-file --pool-dir -l --listen --workers' \
     --arguments '(__codex_pool_help commands; string match --quiet -- "-*" (commandline --current-token); and __codex_pool_help options)'

@@ -223,5 +223,70 @@ TEST_F(Shell, TopOutlivesThePoolItShows)
     EXPECT_TRUE(top.terminal_is_as_before());
 }
 
+TEST_F(Shell, ABackupOfARunningPoolBringsItBack)
+{
+    add(fake::Vendor::codex, fake::Kind::oauth, "one");
+    add(fake::Vendor::claude, fake::Kind::oauth, "claude_two");
+    start();
+    fake::Client client = this->client();
+    ASSERT_EQ(make(client, turn_of(Cli::codex, "c")).status, 200U);
+    ASSERT_TRUE(eventually([&] { return database_number("SELECT count(*) FROM requests") == 1; }));
+    const Ran made = run({"backup", "pool.backup"});
+    ASSERT_EQ(made.code, 0) << made.text;
+    const Ran refused = run({"restore", "pool.backup"});
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_THAT(
+        refused.text, HasSubstr("(pid " + std::to_string(pool().pid()) + ") works in this folder"));
+
+    ASSERT_EQ(make(client, turn_of(Cli::codex, "c", 1)).status, 200U);
+    EXPECT_EQ(stop(), 0);
+    EXPECT_EQ(database_number("SELECT count(*) FROM requests"), 2);
+    std::filesystem::remove_all(pool_folder());
+    const Ran restored = run({"restore", "pool.backup"});
+    ASSERT_EQ(restored.code, 0) << restored.text;
+    EXPECT_EQ(database_number("SELECT count(*) FROM requests"), 1);
+    start();
+    fake::Client again = this->client();
+    EXPECT_EQ(make(again, turn_of(Cli::codex, "c", 1)).status, 200U);
+}
+
+TEST_F(Shell, DoctorKnowsTheRunningPoolAndTellsNobodyWhoseItIs)
+{
+    add(fake::Vendor::codex, fake::Kind::oauth, "verysecretname");
+    start();
+    allow_violations(); // it knocks without a credential
+    const std::string listen = "127.0.0.1:" + std::to_string(port());
+    const Ran plain = run({"doctor", "--listen", listen});
+    EXPECT_EQ(plain.code, 0) << plain.text;
+    EXPECT_THAT(plain.text, HasSubstr("codex:verysecretname is ready"));
+    EXPECT_THAT(plain.text, HasSubstr("the pool answers on " + listen));
+    const Ran shared = run({"doctor", "--share", "--listen", listen});
+    EXPECT_EQ(shared.code, 0);
+    EXPECT_THAT(shared.text, HasSubstr("codex:account-1 is ready"));
+    EXPECT_THAT(shared.text, Not(HasSubstr("verysecretname")));
+    EXPECT_THAT(shared.text, Not(HasSubstr(folder().string())));
+    const Json json =
+        Json::parse(run({"doctor", "--json", "--listen", listen}).text, nullptr, false);
+    EXPECT_EQ(json["ok"], true);
+}
+
+TEST_F(Shell, TheLogCanBeJson)
+{
+    add(fake::Vendor::codex, fake::Kind::oauth, "one");
+    set("log_format = \"json\"");
+    start();
+    fake::Client client = this->client();
+    ASSERT_EQ(make(client, turn_of(Cli::codex, "c")).status, 200U);
+    const auto line = pool().wait_line("\"outcome\":\"completed\"");
+    ASSERT_TRUE(line);
+    const Json json = Json::parse(*line, nullptr, false);
+    ASSERT_TRUE(json.is_object()) << *line;
+    EXPECT_EQ(json["level"], "info");
+    EXPECT_EQ(json["account"], "codex:one");
+    EXPECT_EQ(json["status"], 200);
+    EXPECT_EQ(json["user"], "local");
+    EXPECT_THAT(json["role"].get<std::string>(), HasSubstr("worker-"));
+}
+
 } // namespace
 } // namespace tests

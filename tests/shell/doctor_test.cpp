@@ -204,7 +204,7 @@ TEST(Redactor, LeavesNothingThatSaysWhoseItIs)
     redactor.hide("/srv/anns pool", "(pool folder)");
     redactor.hide("x", "never");
     const std::string text = redactor.redacted(
-        "codex:ann in /srv/anns pool/ann.json of ann@example.com, /home/ann/x, annual, x; "
+        "codex:ann in /srv/anns pool/ann.json of ann@example.com, /home/alice/x, annual, x; "
         "10.1.2.3:80 127.0.0.1:8989 0.0.0.0 [fd00::1:2]:443 fe80:0:0:0::1 at 12:30:05, version "
         "1.2.3");
     EXPECT_EQ(

@@ -127,6 +127,8 @@ def problems(root, program):
         for shell, ask in [("bash", bash), ("fish", fish)]:
             if shutil.which(shell) and not {"a-folder", "a-folder/"} & ask(root, folder, ["codex-pool", "--pool-dir", "a-f"]):
                 yield f"{shell}: --pool-dir does not offer folders"
+            if shutil.which(shell) and not {"a-folder", "a-folder/"} & ask(root, folder, ["codex-pool", "backup", "a-f"]):
+                yield f"{shell}: backup does not offer files"
 
 
 if __name__ == "__main__":
