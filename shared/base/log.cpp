@@ -126,11 +126,7 @@ struct Collected {
         lines.append("role=").append(role).append(" ");
         const std::size_t begin = lines.size();
         lines += text;
-        std::replace_if(
-            lines.begin() + static_cast<std::ptrdiff_t>(begin),
-            lines.end(),
-            [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; },
-            '?');
+        replace_controls(lines.data() + begin, lines.size() - begin);
         lines += '\n';
     }
 };
@@ -269,11 +265,7 @@ void write(Level level, std::string_view text)
         line += ' ';
     }
     line += text;
-    std::replace_if(
-        line.begin(),
-        line.end(),
-        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; },
-        '?');
+    replace_controls(line.data(), line.size());
     spdlog::default_logger_raw()->log(
         spdlog_level(level), spdlog::string_view_t(line.data(), line.size()));
 }

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 
 namespace shared::log {
 namespace {
@@ -31,27 +33,36 @@ constexpr std::array<JournalField, 10> kJournalFields{
      {"event", "POOL_EVENT="},
      {"client", "POOL_CLIENT="}}};
 
+/// Its place in the table; the table's size for all others. One line per request comes through here.
+std::size_t journal_field(std::string_view key)
+{
+    // By the length of a key: a bit for the place of each that is so long.
+    constexpr std::array<std::uint32_t, 9> kOfSize{0, 0, 2, 0, 4, 0x120, 0x240, 0x89, 0x10};
+    if (key.size() >= kOfSize.size()) return kJournalFields.size();
+    for (std::uint32_t left = kOfSize[key.size()]; left != 0; left &= left - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(left));
+        if (kJournalFields[i].key == key) return i;
+    }
+    return kJournalFields.size();
+}
+
 /// Calls `take(key, value)` for each `key=value` and `key="value"` of a line; quotes are not part of the value.
 template <class Take>
 void for_each_field(std::string_view text, Take&& take)
 {
-    std::size_t at = 0;
-    while (at < text.size()) {
-        const std::size_t begin = at;
-        while (at < text.size() && text[at] != '=' && text[at] != ' ')
-            ++at;
-        if (at >= text.size()) return;
-        if (text[at] == ' ') { // a word
-            ++at;
-            continue;
-        }
-        const std::string_view key = text.substr(begin, at - begin);
-        ++at;
-        const bool quoted = at < text.size() && text[at] == '"';
-        if (quoted) ++at;
-        const std::size_t end = std::min(text.find(quoted ? '"' : ' ', at), text.size());
-        take(key, text.substr(at, end - at));
-        at = end + (quoted ? 2 : 1);
+    while (!text.empty()) {
+        const std::size_t equals = text.find('=');
+        if (equals == std::string_view::npos) return;
+        // Words before it belong to no field.
+        const std::size_t blank = text.substr(0, equals).rfind(' ');
+        const std::size_t begin = blank == std::string_view::npos ? 0 : blank + 1;
+        const std::string_view key = text.substr(begin, equals - begin);
+        text.remove_prefix(equals + 1);
+        const bool quoted = !text.empty() && text.front() == '"';
+        if (quoted) text.remove_prefix(1);
+        const std::size_t end = std::min(text.find(quoted ? '"' : ' '), text.size());
+        take(key, text.substr(0, end));
+        text.remove_prefix(std::min(end + 1, text.size()));
     }
 }
 
@@ -73,6 +84,26 @@ void append_json_string(std::string& to, std::string_view text)
 }
 
 } // namespace
+
+void replace_controls(char* text, std::size_t size) noexcept
+{
+    constexpr std::uint64_t kOnes = 0x0101010101010101;
+    constexpr std::uint64_t kHighs = 0x8080808080808080;
+    std::size_t at = 0;
+    // Eight at a time are looked at, and nearly always there is none.
+    for (; at + 8 <= size; at += 8) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, text + at, 8);
+        const std::uint64_t low = (word - kOnes * 0x20) & ~word;
+        const std::uint64_t rub = word ^ (kOnes * 0x7F);
+        const std::uint64_t found = (low | ((rub - kOnes) & ~rub)) & kHighs;
+        if (found == 0) continue;
+        for (std::size_t i = at; i < at + 8; ++i)
+            if (static_cast<unsigned char>(text[i]) < 0x20 || text[i] == 0x7F) text[i] = '?';
+    }
+    for (; at < size; ++at)
+        if (static_cast<unsigned char>(text[at]) < 0x20 || text[at] == 0x7F) text[at] = '?';
+}
 
 std::string_view to_string(Level level) noexcept
 {
@@ -97,12 +128,7 @@ void append_journal_record(
     to += kMessage;
     const std::size_t begin = to.size();
     to += text;
-    // A line break would end the field and begin another.
-    std::replace_if(
-        to.begin() + static_cast<std::ptrdiff_t>(begin),
-        to.end(),
-        [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; },
-        '?');
+    replace_controls(to.data() + begin, text.size());
     const std::string_view line(to.data() + begin, text.size());
     to += "\nPRIORITY=";
     to += priority_digit(level);
@@ -112,16 +138,12 @@ void append_journal_record(
     std::uint32_t seen = 0; // by the place of the name's first key
     for_each_field(line, [&](std::string_view key, std::string_view value) {
         if (value.empty() || value == "-") return;
-        for (std::size_t i = 0; i < kJournalFields.size(); ++i) {
-            if (kJournalFields[i].key != key) continue;
-            const std::size_t name = i == 1 ? 0 : i;
-            if ((seen & 1U << name) != 0) return;
-            seen |= 1U << name;
-            to += kJournalFields[i].name;
-            to += value;
-            to += '\n';
-            return;
-        }
+        const std::size_t i = journal_field(key);
+        if (i == kJournalFields.size()) return;
+        const std::uint32_t bit = 1U << (i == 1 ? 0 : i); // "id" and "request" are one
+        if ((seen & bit) != 0) return;
+        seen |= bit;
+        to.append(kJournalFields[i].name).append(value).append(1, '\n');
     });
 }
 

@@ -3,6 +3,7 @@
 
 #include "shared/base/log.hpp"
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,9 @@ void append_json_record(
     Level level,
     std::string_view role,
     std::string_view text);
+
+/// Replaces control characters, so that no input can forge a line or a field. `size` bytes from `text` on.
+void replace_controls(char* text, std::size_t size) noexcept;
 
 /// "info"
 [[nodiscard]] std::string_view to_string(Level level) noexcept;

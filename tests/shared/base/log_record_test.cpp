@@ -45,6 +45,30 @@ TEST(LogRecord, WhatOneSearchesByIsAFieldOfTheJournal)
         journal_record("event=child_died name=\"worker 1\"", Level::error),
         HasSubstr("\nPRIORITY=3\n"));
     EXPECT_THAT(journal_record("event=request id=77"), HasSubstr("\nPOOL_REQUEST_ID=77\n"));
+    EXPECT_THAT(
+        journal_record("event=a client=::1"), HasSubstr("\nPOOL_EVENT=a\nPOOL_CLIENT=::1\n"));
+}
+
+TEST(LogRecord, ControlCharactersGoWhereverTheyAre)
+{
+    for (std::size_t size = 0; size < 40; ++size) {
+        for (std::size_t at = 0; at < size; ++at) {
+            for (const char bad : {'\0', '\n', '\x1f', '\x7f'}) {
+                std::string text(size, 'x');
+                text[size / 2] = '\xc3'; // not one of them
+                text[at] = bad;
+                std::string expected = text;
+                expected[at] = '?';
+                replace_controls(text.data(), text.size());
+                EXPECT_EQ(text, expected) << size << ' ' << at;
+            }
+        }
+    }
+    std::string all;
+    for (int c = 0; c < 256; ++c)
+        all += static_cast<char>(c);
+    replace_controls(all.data(), all.size());
+    EXPECT_EQ(std::count(all.begin(), all.end(), '?'), 34); // 0 to 31, 127, and '?'
 }
 
 TEST(LogRecord, WhatIsNotKnownIsNoField)
