@@ -1,6 +1,7 @@
 #include "supervisor/control_command.hpp"
 
 #include "shared/base/percent.hpp"
+#include "supervisor/wait_notice.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -133,16 +134,19 @@ int run_control(
     std::ostream& err)
 {
     std::string refusal;
+    WaitNotice notice(err, ::isatty(STDERR_FILENO) != 0 && !command.follow);
     const auto status = ask_pool(
         data_folder,
         control_call(command, terminal_style()),
         [&](unsigned answered, std::string_view piece) {
+            notice.stop();
             // What is said while it goes on must be seen while it goes on.
             if (answered / 100 == 2)
                 out << piece << std::flush;
             else
                 refusal += piece;
         });
+    notice.stop();
     if (!status) {
         err << "codex-pool: " << status.error().text() << '\n';
         return kControlUnreachable;

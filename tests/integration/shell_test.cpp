@@ -183,7 +183,8 @@ TEST_F(Shell, WhateverEndsTopItPutsTheTerminalBack)
     PtyProcess top = on_terminal({"top"});
     ASSERT_TRUE(top.sees("codex:one"));
     top.type("\x1a"); // Ctrl-Z
-    ASSERT_TRUE(top.sees(kLeave));
+    ASSERT_TRUE(top.wait_stopped());
+    EXPECT_THAT(top.drawn(), HasSubstr(kLeave));
     top.forget();
     top.signal(SIGCONT);
     EXPECT_TRUE(top.sees(kEnter)) << "it goes on where it was";
@@ -208,6 +209,20 @@ TEST_F(Shell, TopShowsThePoolWhileNoWorkerCan)
     top.type("q");
     EXPECT_EQ(top.wait(), 0);
     end_stream();
+}
+
+TEST_F(Shell, WhoeverHasToWaitIsToldSo)
+{
+    add(fake::Vendor::codex, fake::Kind::oauth, "one");
+    start();
+    const std::vector<pid_t> admin = pool().children("admin");
+    ASSERT_EQ(admin.size(), 1U);
+    ::kill(admin[0], SIGSTOP);
+    PtyProcess command = on_terminal({"accounts"});
+    EXPECT_TRUE(command.sees("waiting for the pool, 1 s"));
+    ::kill(admin[0], SIGCONT);
+    EXPECT_EQ(command.wait(), 0);
+    EXPECT_TRUE(command.sees("codex:one"));
 }
 
 TEST_F(Shell, TopOutlivesThePoolItShows)

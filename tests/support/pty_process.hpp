@@ -105,6 +105,21 @@ public:
         return status_;
     }
 
+    /// Whether it was stopped (Ctrl-Z) and can be continued.
+    bool wait_stopped()
+    {
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (!status_ && std::chrono::steady_clock::now() < until) {
+            int status = 0;
+            if (::waitpid(pid_, &status, WUNTRACED | WNOHANG) == pid_) {
+                if (WIFSTOPPED(status)) return true;
+                status_ = status;
+            }
+            read_some();
+        }
+        return false;
+    }
+
     /// Whether keys are read as they were before it began.
     [[nodiscard]] bool terminal_is_as_before() const
     {
