@@ -200,6 +200,27 @@ check "and has what concerns an account but is no request" soon journal_has POOL
 check "not a line came from the processes' standard error" not journal_has _TRANSPORT=stdout role=
 check "codex-pool logs shows it" inside sh -c 'codex-pool logs --user local --lines 5 | grep -q status=200'
 
+step "in the shell"
+conf=/etc/codex-pool/config.toml
+# shellcheck disable=SC2016
+says() { inside sh -c '"$@" 2>&1 | tee /dev/stderr' sh codex-pool "${@:1:$#-1}" --config $conf | grep -qF "${*: -1}"; }
+check "status says how it is" says status "All 2 accounts can serve."
+check "doctor finds nothing wrong" inside codex-pool doctor --config $conf
+check "it knows the service" says doctor "codex-pool.service is active (enabled)"
+check "and its sandbox" says doctor "its sandbox is whole"
+check "a backup is made while it serves" inside codex-pool backup /root/pool.backup --config $conf
+check "it is not restored meanwhile" says restore /root/pool.backup "works in this folder"
+before=$(counted_requests)
+check "the service stops" inside systemctl stop codex-pool
+check "somebody removes the credentials" inside rm -r /var/lib/codex-pool/pool
+check "root restores" inside codex-pool restore /root/pool.backup --config $conf
+check "all of it belongs to the service's user" \
+    not inside sh -c 'find /var/lib/codex-pool -not -user codex-pool | grep .'
+check "start" inside systemctl start codex-pool
+check "the accounts are back" soon has_accounts 2
+check "and what was counted" soon counted "$before"
+check "a turn is answered" answered
+
 step "nothing is cut by a reload or by the end of a worker"
 check "a stream begins" begin_stream
 check "reload" inside systemctl reload codex-pool
