@@ -95,6 +95,7 @@ int serve(
     channel.start(
         [&server, &loop](const Message& message) {
             const bool answers = message.type == MessageType::reloaded ||
+                                 message.type == MessageType::upgraded ||
                                  message.type == MessageType::account_action_done;
             if (answers) server.answered(message);
             const bool ends =

@@ -6,6 +6,7 @@
 #include "admin_ui/usage_report.hpp"
 #include "admin_ui/views.hpp"
 #include "shared/segment/event_text.hpp"
+#include "shared/segment/worker_slots.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -156,7 +157,7 @@ Running running_requests(shared::Segment& segment, std::size_t max)
                 .view());
     }
     Running running;
-    for (const shared::WorkerSlot& worker : segment.workers) {
+    for (const shared::WorkerSlot& worker : shared::used_slots(segment)) {
         if (worker.state.load(std::memory_order_relaxed) == shared::SlotState::free) continue;
         const std::size_t used = std::min<std::size_t>(
             worker.request_rows_used.load(std::memory_order_relaxed), worker.requests.size());

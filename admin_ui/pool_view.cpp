@@ -1,6 +1,7 @@
 #include "admin_ui/pool_view.hpp"
 
 #include "shared/segment/pin_table.hpp"
+#include "shared/segment/worker_slots.hpp"
 
 #include <algorithm>
 
@@ -133,8 +134,9 @@ PoolView observe(shared::Segment& segment, UnixMillis now, std::int64_t monotoni
         });
     add_counters(pool, segment.retired);
     pool.waiting = shared::waiting_requests(segment);
-    for (std::size_t i = 0; i < segment.workers.size(); ++i) {
-        const shared::WorkerSlot& slot = segment.workers[i];
+    const std::span<const shared::WorkerSlot> slots = shared::used_slots(segment);
+    for (std::size_t i = 0; i < slots.size(); ++i) {
+        const shared::WorkerSlot& slot = slots[i];
         const shared::SlotState state = slot.state.load(std::memory_order_relaxed);
         if (state == shared::SlotState::free) continue;
         WorkerView worker;

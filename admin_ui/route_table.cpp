@@ -25,6 +25,7 @@ constexpr std::array kRoutes{
     RouteInfo{Page::admin_live, "GET", "/admin/live"},
     RouteInfo{Page::admin_why, "GET", "/admin/why"},
     RouteInfo{Page::admin_reload, "POST", "/admin/reload"},
+    RouteInfo{Page::admin_upgrade, "POST", "/admin/upgrade"},
     RouteInfo{Page::admin_action, "POST", "/admin/accounts/{id}/{action}"},
     RouteInfo{Page::stats, "GET", "/api/pool/stats", kCompressed},
     RouteInfo{Page::stats_users, "GET", "/api/pool/users", kCompressed},

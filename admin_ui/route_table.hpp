@@ -25,6 +25,7 @@ enum class Page : std::uint8_t {
     admin_live,
     admin_why,
     admin_reload,
+    admin_upgrade,
     admin_action,
     stats,
     stats_users,

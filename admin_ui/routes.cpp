@@ -10,6 +10,7 @@
 #include "shared/base/log.hpp"
 #include "shared/providers/account_options.hpp"
 #include "shared/segment/account_table.hpp"
+#include "shared/segment/worker_slots.hpp"
 
 #include <algorithm>
 #include <array>
@@ -250,12 +251,14 @@ std::string Routes::more_live(LiveCursor& cursor, shared::UnixMillis now, std::i
     return next_live(segment_, cursor, now, monotonic_us);
 }
 
-bool Routes::workers_drain() const noexcept
+std::vector<std::uint32_t> Routes::draining_workers() const
 {
-    return std::any_of(
-        segment_.workers.begin(), segment_.workers.end(), [](const shared::WorkerSlot& slot) {
-            return slot.state.load(std::memory_order_relaxed) == shared::SlotState::draining;
-        });
+    std::vector<std::uint32_t> draining;
+    for (const shared::WorkerSlot& slot : shared::used_slots(segment_)) {
+        if (slot.state.load(std::memory_order_relaxed) == shared::SlotState::draining)
+            draining.push_back(slot.generation.load(std::memory_order_relaxed));
+    }
+    return draining;
 }
 
 PageResponse Routes::ask(const PageRequest& request, std::string_view path)
@@ -263,6 +266,8 @@ PageResponse Routes::ask(const PageRequest& request, std::string_view path)
     PageResponse later;
     Question& question = later.question.emplace();
     question.message.type = shared::MessageType::reload;
+    if (find_route(path)->page == Page::admin_upgrade)
+        question.message.type = shared::MessageType::upgrade;
     const std::optional<ActionPath> action = parse_action_path(path);
     if (!action) return later;
     const std::optional<shared::AccountSlot> slot = shared::find_account(segment_, action->account);
@@ -294,12 +299,11 @@ PageResponse Routes::answer_response(
     if (question.message.type == shared::MessageType::reload) {
         if (done) return reload_response(request, answer.value);
         if (answer.result == shared::ActionResult::refused)
-            return error_response(
-                request,
-                409,
-                "Nothing was changed: the log says what is wrong, and so does codex-pool check.");
+            return error_response(request, 409, "Nothing was changed: " + supervisor_word());
         return error_response(request, words.status, words.sentence);
     }
+    if (question.message.type == shared::MessageType::upgrade)
+        return upgrade_response(request, done);
     shared::log::info(
         "event=owner_action account={} action={} result={}",
         question.account,
@@ -324,12 +328,28 @@ PageResponse Routes::answer_response(
     return made_response(words.status, kJsonType, action_json(question, answer, words, status));
 }
 
+PageResponse Routes::upgrade_response(const PageRequest& request, bool done)
+{
+    if (!done) return error_response(request, 409, "Nothing was upgraded: " + supervisor_word());
+    if (wants_json(request)) return made_response(200, kJsonType, "{\"status\": \"ok\"}\n");
+    return made_response(200, kTextType, "ok, the program on disk has taken over\n");
+}
+
+std::string Routes::supervisor_word()
+{
+    const auto text = segment_.supervisor_word.with_lock(
+        [](const shared::SupervisorWord& word) { return word.text; });
+    return text.empty() ? "the log says why." : std::string(text.view());
+}
+
 PageResponse Routes::no_answer(const PageRequest& request, const Question& question)
 {
     if (question.message.type == shared::MessageType::reload) {
         return error_response(
             request, 504, "The pool folder was not read in time; look at the log, then try again.");
     }
+    if (question.message.type == shared::MessageType::upgrade)
+        return error_response(request, 504, "There was no answer in time; look at the log.");
     return error_response(
         request, 504, "There was no answer in time; look at the account's state and the log.");
 }

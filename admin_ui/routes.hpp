@@ -118,8 +118,8 @@ public:
     [[nodiscard]] std::string
     more_live(LiveCursor& cursor, shared::UnixMillis now, std::int64_t monotonic_us);
 
-    /// Whether a worker waits for its connections to end: it is being replaced, or the pool stops.
-    [[nodiscard]] bool workers_drain() const noexcept;
+    /// Generations of the workers that wait for their connections to end: they are being replaced, or the pool stops.
+    [[nodiscard]] std::vector<std::uint32_t> draining_workers() const;
 
 private:
     using Now = shared::UnixMillis;
@@ -127,6 +127,9 @@ private:
     [[nodiscard]] PageResponse
     page(Page page, const PageRequest& request, Now now, std::int64_t monotonic_us);
     [[nodiscard]] PageResponse ask(const PageRequest& request, std::string_view path);
+    [[nodiscard]] PageResponse upgrade_response(const PageRequest& request, bool done);
+    /// Why the supervisor has refused what it was asked last.
+    [[nodiscard]] std::string supervisor_word();
     [[nodiscard]] PageResponse
     reload_response(const PageRequest& request, std::uint64_t broken_files);
     [[nodiscard]] PageResponse events(const PageRequest& request);

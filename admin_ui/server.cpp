@@ -143,7 +143,11 @@ void watch_departure(Stream& stream, const std::shared_ptr<Departure>& departure
 class StreamReader {
 public:
     StreamReader(Routes& routes, const PageResponse& page, bool from_workers)
-        : routes_(routes), events_(page.events), live_(page.live), from_workers_(from_workers)
+        : routes_(routes),
+          events_(page.events),
+          live_(page.live),
+          from_workers_(from_workers),
+          others_(routes.draining_workers())
     {}
 
     [[nodiscard]] std::string next()
@@ -159,10 +163,14 @@ public:
     }
 
     /// A stream would keep a worker from draining; its reader comes back through the next one.
-    [[nodiscard]] bool ends() const noexcept
+    [[nodiscard]] bool ends() const
     {
         const bool follows = live_ || events_->follows;
-        return !follows || (from_workers_ && routes_.workers_drain());
+        if (!follows || !from_workers_) return !follows;
+        const std::vector<std::uint32_t> draining = routes_.draining_workers();
+        return std::any_of(draining.begin(), draining.end(), [this](std::uint32_t worker) {
+            return std::find(others_.begin(), others_.end(), worker) == others_.end();
+        });
     }
 
 private:
@@ -170,6 +178,7 @@ private:
     std::optional<EventCursor> events_;
     std::optional<LiveCursor> live_;
     bool from_workers_;
+    std::vector<std::uint32_t> others_; ///< drained before it began: it came by another one
 };
 
 asio::awaitable<bool> write_text(Stream& stream, std::string text)
@@ -339,7 +348,11 @@ asio::awaitable<PageResponse> Server::ask(const PageRequest& request, Question q
     if (options && !leave_wish(routes_.segment(), question, waiter.request)) {
         co_return error_response(request, 409, "Another change is being made; try again.");
     }
-    waiter.timer.expires_after(reload ? deadlines_.reload : deadlines_.action);
+    const bool upgrade = question.message.type == shared::MessageType::upgrade;
+    waiter.timer.expires_after(
+        reload    ? deadlines_.reload
+        : upgrade ? deadlines_.upgrade
+                  : deadlines_.action);
     waiters_.push_back(&waiter);
     shared::Message message = question.message;
     message.request = waiter.request;

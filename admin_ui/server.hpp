@@ -31,6 +31,8 @@ public:
     struct Deadlines {
         std::chrono::milliseconds reload = std::chrono::seconds(30);
         std::chrono::milliseconds action = std::chrono::seconds(75); ///< a test makes a request
+        /// It waits for a reload that is under way, tries the new program, and may be rolled back.
+        std::chrono::milliseconds upgrade = std::chrono::seconds(120);
     };
 
     /// Takes ownership of the listening descriptor. `ask` sends a question to the supervisor; its answer comes

@@ -38,8 +38,9 @@ std::vector<Message> AskedQuestions::take_all(MessageType type)
 Message answer_to(const Message& question, shared::ActionResult result) noexcept
 {
     Message answer = question;
-    const bool reload = question.type == MessageType::reload;
-    answer.type = reload ? MessageType::reloaded : MessageType::account_action_done;
+    answer.type = question.type == MessageType::reload    ? MessageType::reloaded
+                  : question.type == MessageType::upgrade ? MessageType::upgraded
+                                                          : MessageType::account_action_done;
     answer.result = result;
     return answer;
 }

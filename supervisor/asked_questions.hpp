@@ -34,7 +34,7 @@ private:
     std::map<std::uint64_t, shared::Message> open_;
 };
 
-/// The answer to a question: reloaded or account_action_done with its number.
+/// The answer to a question: reloaded, upgraded or account_action_done with its number.
 [[nodiscard]] shared::Message
 answer_to(const shared::Message& question, shared::ActionResult result) noexcept;
 

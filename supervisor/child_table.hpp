@@ -40,6 +40,7 @@ struct Child {
     bool killed_for_hanging = false;
     std::int64_t started_us = 0;
     std::int64_t ready_us = 0;
+    std::int64_t draining_since_us = 0; ///< its replacement serves; 0 = it has none
 };
 
 struct Place {

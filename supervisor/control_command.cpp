@@ -4,6 +4,7 @@
 #include "supervisor/wait_notice.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <ostream>
 #include <string_view>
@@ -17,6 +18,8 @@ namespace {
 // What the API takes.
 constexpr unsigned kColumnsMin = 20;
 constexpr unsigned kColumnsMax = 1000;
+/// Longer than the admin child waits for its outcome.
+constexpr std::chrono::seconds kUpgradePatience{130};
 
 /// One request to /admin/pool-users.
 void call_users(const ControlCommand& command, ControlCall& call)
@@ -97,6 +100,11 @@ ControlCall control_call(const ControlCommand& command, const TerminalStyle& sty
     case ControlCommand::Kind::reload:
         call.method = "POST";
         call.target = "/admin/reload?format=" + format;
+        break;
+    case ControlCommand::Kind::upgrade:
+        call.method = "POST";
+        call.target = "/admin/upgrade?format=" + format;
+        call.patience = kUpgradePatience;
         break;
     case ControlCommand::Kind::users:
         call_users(command, call);

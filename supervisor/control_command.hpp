@@ -1,5 +1,5 @@
 /// The owner's commands to a running pool: `codex-pool why`, `events`, `accounts …`, `users …`, `usage`, `requests`,
-/// `reload`, `status`, `top`. Each is one request to the admin API over control.sock; what comes back is printed.
+/// `reload`, `upgrade`, `status`, `top`. Each is one request to the admin API over control.sock; what comes back is printed.
 #pragma once
 
 #include "supervisor/control_client.hpp"
@@ -21,6 +21,7 @@ struct ControlCommand {
         accounts,
         account_action,
         reload,
+        upgrade,
         usage,
         requests,
         users,

@@ -80,6 +80,14 @@ Result<ControlSocket> ControlSocket::open(const std::filesystem::path& folder)
     return made;
 }
 
+ControlSocket ControlSocket::adopt(int fd, const std::filesystem::path& folder)
+{
+    ControlSocket made;
+    made.socket_ = OwnedFd(fd);
+    made.path_ = folder / kControlSocketName;
+    return made;
+}
+
 ControlSocket::~ControlSocket()
 {
     if (socket_ && !path_.empty()) ::unlink(path_.c_str());

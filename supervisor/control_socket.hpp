@@ -30,6 +30,9 @@ public:
     /// nobody's any more. Anything that is no socket is left alone: a Problem.
     [[nodiscard]] static shared::Result<ControlSocket> open(const std::filesystem::path& folder);
 
+    /// Takes over the listening socket that is bound to the folder's file.
+    [[nodiscard]] static ControlSocket adopt(int fd, const std::filesystem::path& folder);
+
     ControlSocket() = default;
     ControlSocket(ControlSocket&&) noexcept = default;
     ControlSocket& operator=(ControlSocket&&) noexcept = default;

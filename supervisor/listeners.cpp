@@ -1,5 +1,6 @@
 #include "supervisor/listeners.hpp"
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -92,42 +93,95 @@ std::pair<OwnedFd, int> bind_socket(const SocketAddress& address, bool share_por
     return {std::move(fd), 0};
 }
 
-std::uint16_t bound_port(int fd)
+SocketAddress bound_address(int fd)
 {
     SocketAddress address;
     address.size = sizeof(address.storage);
     getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size);
-    const in_port_t port = address.storage.ss_family == AF_INET6
-                               ? reinterpret_cast<sockaddr_in6*>(&address.storage)->sin6_port
-                               : reinterpret_cast<sockaddr_in*>(&address.storage)->sin_port;
-    return ntohs(port);
+    return address;
+}
+
+ListenAddress in_words(const SocketAddress& address)
+{
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    ListenAddress out;
+    if (address.storage.ss_family == AF_INET6) {
+        const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address.storage);
+        out.host = inet_ntop(AF_INET6, &v6->sin6_addr, text.data(), text.size());
+        out.port = ntohs(v6->sin6_port);
+    } else {
+        const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address.storage);
+        out.host = inet_ntop(AF_INET, &v4->sin_addr, text.data(), text.size());
+        out.port = ntohs(v4->sin_port);
+    }
+    return out;
 }
 
 } // namespace
 
-Result<Listeners> Listeners::open(const ListenAddress& address, std::size_t count)
+Result<Listeners>
+Listeners::open(const ListenAddress& address, std::size_t count, std::vector<OwnedFd> kept)
 {
     Listeners listeners;
     listeners.address_ = address;
     auto where = parse(address);
     if (!where) return where.error();
-    if (address.port != 0) {
+    const ListenAddress wanted = in_words(*where);
+    for (OwnedFd& socket : kept) {
+        const ListenAddress bound = in_words(bound_address(socket.get()));
+        const bool usable =
+            bound.host == wanted.host && (bound.port == wanted.port || wanted.port == 0);
+        if (!usable || listeners.sockets_.size() == count) continue;
+        listeners.address_.port = bound.port;
+        where->set_port(bound.port);
+        listeners.sockets_.push_back(std::move(socket));
+    }
+    kept.clear();
+    if (address.port != 0 && listeners.sockets_.empty()) {
         // With SO_REUSEPORT a second pool of the same user would silently take half of the connections.
         // A socket without it finds out, and is closed again.
         const auto [probe, reason] = bind_socket(*where, false);
         if (reason != 0) return bind_problem(address, reason);
     }
-    for (std::size_t i = 0; i < count; ++i) {
+    while (listeners.sockets_.size() < count) {
         auto [fd, reason] = bind_socket(*where, true);
         if (reason == 0 && listen(fd.get(), kBacklog) != 0) reason = errno;
         if (reason != 0) return bind_problem(listeners.address_, reason);
-        if (i == 0) {
-            listeners.address_.port = bound_port(fd.get());
+        if (listeners.sockets_.empty()) {
+            listeners.address_.port = in_words(bound_address(fd.get())).port;
             where->set_port(listeners.address_.port);
         }
         listeners.sockets_.push_back(std::move(fd));
     }
     return listeners;
+}
+
+Listeners Listeners::given(std::vector<OwnedFd> sockets)
+{
+    Listeners listeners;
+    listeners.address_ = in_words(bound_address(sockets.front().get()));
+    listeners.sockets_ = std::move(sockets);
+    listeners.given_ = true;
+    return listeners;
+}
+
+Listeners
+Listeners::adopt(const ListenAddress& address, const std::vector<int>& sockets, std::size_t workers)
+{
+    Listeners listeners;
+    listeners.given_ = sockets.size() < workers;
+    listeners.address_ = address;
+    for (const int fd : sockets)
+        listeners.sockets_.emplace_back(fd);
+    return listeners;
+}
+
+std::vector<int> Listeners::fds() const
+{
+    std::vector<int> all;
+    for (const OwnedFd& socket : sockets_)
+        all.push_back(socket.get());
+    return all;
 }
 
 Result<UnixListener> open_unix_listener()

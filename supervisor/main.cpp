@@ -8,6 +8,7 @@
 #include "supervisor/check.hpp"
 #include "supervisor/control_command.hpp"
 #include "supervisor/demo.hpp"
+#include "supervisor/given_credentials.hpp"
 #include "supervisor/options.hpp"
 #include "supervisor/simulate.hpp"
 #include "supervisor/supervisor.hpp"
@@ -41,6 +42,7 @@ shared::Environment environment()
         if (equals != std::string_view::npos)
             all.emplace(text.substr(0, equals), text.substr(equals + 1));
     }
+    supervisor::add_given_secrets(supervisor::credentials_folder(all), all);
     return all;
 }
 
@@ -53,20 +55,34 @@ std::uint32_t cores()
     return static_cast<std::uint32_t>(CPU_COUNT(&set));
 }
 
-int run(const Options& options)
+int run(const Options& options, int argc, char** argv)
 {
+    supervisor::ProgramStart start = supervisor::program_start(argc, argv, CODEX_POOL_VERSION);
+    auto handover = supervisor::take_handover();
+    if (!handover) {
+        std::fprintf(stderr, "codex-pool: %s\n", handover.error().text().c_str());
+        return 1;
+    }
+    if (*handover) start.binary = (*handover)->binary;
     const shared::ProviderRegistry registry;
     const auto load_again =
         [&registry, flags = options.flags, folder = std::filesystem::current_path()] {
             return shared::load_config(registry, flags, environment(), folder, cores());
         };
     const shared::ConfigLoad load = load_again();
+    if (options.takeover_trial) return supervisor::run_trial(load.problems);
     for (const shared::Problem& problem : load.problems)
         std::fprintf(stderr, "codex-pool: %s\n", problem.text().c_str());
-    if (!load.config) return 1;
+    if (!load.config) {
+        if (*handover) (void)supervisor::give_back(**handover, start, load.problems.front().text());
+        return 1;
+    }
     shared::log::start({"supervisor", load.config->debug, load.config->log_format});
     supervisor::RunSettings settings;
     settings.load = load_again;
+    settings.credentials = supervisor::credentials_folder(environment());
+    settings.start = std::move(start);
+    settings.handover = std::move(*handover);
     return supervisor::run(*load.config, settings);
 }
 
@@ -165,11 +181,11 @@ int child(const Options& options)
     return shared::kExitFatal;
 }
 
-int dispatch(const Options& options)
+int dispatch(const Options& options, int argc, char** argv)
 {
     switch (options.command) {
     case Options::Command::run:
-        return run(options);
+        return run(options, argc, argv);
     case Options::Command::check:
         return check(options);
     case Options::Command::demo:
@@ -203,7 +219,7 @@ int main(int argc, char** argv)
     // New files are private unless somebody says otherwise.
     umask(077);
     try {
-        return dispatch(supervisor::parse_options(argc, argv));
+        return dispatch(supervisor::parse_options(argc, argv), argc, argv);
     } catch (const std::exception& e) {
         std::fprintf(stderr, "codex-pool: %s\n", e.what());
         return 1;

@@ -22,10 +22,18 @@ public:
     /// `seconds` is how long that may take; systemd waits as long, even if TimeoutStopSec is less.
     void stopping(unsigned long long seconds) const;
 
+    /// Lets systemd keep a descriptor, for whoever is started after this process (fd_store.hpp). Several may have one
+    /// name; one that it has already is not kept twice.
+    void store(int fd, std::string_view name) const;
+    /// All of that name.
+    void forget(std::string_view name) const;
+
     /// `monotonic_us` as systemd wants to know it for Type=notify-reload.
     void reloading(long long monotonic_us) const;
 
 private:
+    void send(std::string_view state, int fd) const;
+
     std::string socket_name_;
 };
 

@@ -83,6 +83,10 @@ void add_control(CLI::App& app, ControlCommand& command)
     auto* top = app.add_subcommand("top", "Show the pool live, ten times a second; q ends it");
     top->callback([&command] { command.kind = Kind::top; });
     add_json(top);
+    auto* upgrade =
+        app.add_subcommand("upgrade", "Let the program on disk take over, cutting nothing");
+    upgrade->callback([&command] { command.kind = Kind::upgrade; });
+    add_json(upgrade);
     auto* accounts = app.add_subcommand("accounts", "Print the accounts, or do something to one");
     accounts->require_subcommand(0, 1);
     accounts->callback([&command] {
@@ -290,6 +294,7 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     const CommonFlags common = add_common(app, values);
     bool version = false;
     app.add_flag("-V,--version", version, "Print the version");
+    app.add_flag("--takeover-trial", options.takeover_trial)->group("");
     app.add_subcommand("run", "Serve (also without a command)");
     const auto* check = app.add_subcommand("check", "Validate configuration and credential files");
     const auto* demo = app.add_subcommand("demo", "Serve built-in fake accounts, to look around");
@@ -310,11 +315,21 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     child->add_option("--slot", options.child.slot)->required();
     child->add_option("--generation", options.child.generation)->required();
     child->add_option("--listener", options.child.listener)->required();
+    child->add_flag("--hold", options.child.hold);
 
     app.parse(std::move(arguments));
 
     constexpr std::array kAskPool{
-        "status", "top", "why", "events", "accounts", "reload", "usage", "requests", "users"};
+        "status",
+        "top",
+        "why",
+        "events",
+        "accounts",
+        "reload",
+        "upgrade",
+        "usage",
+        "requests",
+        "users"};
     const bool asks_pool = std::any_of(kAskPool.begin(), kAskPool.end(), [&app](const char* name) {
         return app.got_subcommand(name);
     });

@@ -43,6 +43,7 @@ struct Options {
     shell::LogsOptions logs;      ///< logs
     std::string role;             ///< child: "worker", "refresher" or "admin"
     shared::ChildArguments child; ///< child
+    bool takeover_trial = false;  ///< run: only say whether a running pool can be taken over
     int exit_code = 0;            ///< help_or_error: 0 after help, 1 after a mistake
 };
 

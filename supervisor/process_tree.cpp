@@ -1,11 +1,15 @@
 #include "supervisor/process_tree.hpp"
 
+#include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
 #include "shared/segment/worker_slots.hpp"
+#include "supervisor/orphans.hpp"
 #include "supervisor/spawn.hpp"
 
 #include <boost/asio/post.hpp>
 
+#include <cerrno>
+#include <csignal>
 #include <optional>
 #include <utility>
 
@@ -18,7 +22,7 @@ ProcessTree::ProcessTree(
     : loop_(loop), parts_(std::move(parts)), on_message_(std::move(on_message)), table_(workers)
 {}
 
-bool ProcessTree::start(std::size_t place, std::int64_t now_us)
+bool ProcessTree::start(std::size_t place, std::int64_t now_us, bool hold)
 {
     const bool is_worker = table_.places()[place].role == Role::worker;
     ++last_generation_;
@@ -30,7 +34,7 @@ bool ProcessTree::start(std::size_t place, std::int64_t now_us)
             shared::kMaxSlots);
         return false;
     }
-    auto launched = launch(place, *slot);
+    auto launched = launch(place, *slot, hold);
     if (!launched) {
         shared::log::error("event=child_not_started {}", launched.error().text());
         if (is_worker) parts_.writer.close(*slot);
@@ -40,6 +44,7 @@ bool ProcessTree::start(std::size_t place, std::int64_t now_us)
     child.started_us = now_us;
     if (is_worker) {
         shared::WorkerSlot& row = parts_.segment.workers[*slot];
+        row.started_ticks.store(started_ticks(child.pid), std::memory_order_relaxed);
         row.listener.store(table_.place_of(child).number, std::memory_order_relaxed);
         row.pid.store(child.pid, std::memory_order_release);
         parts_.writer.watch(*slot);
@@ -52,7 +57,7 @@ bool ProcessTree::start(std::size_t place, std::int64_t now_us)
     return true;
 }
 
-shared::Result<Child> ProcessTree::launch(std::size_t place_index, std::uint16_t slot)
+shared::Result<Child> ProcessTree::launch(std::size_t place_index, std::uint16_t slot, bool hold)
 {
     const Place& place = table_.places()[place_index];
     auto control = control_pair();
@@ -73,6 +78,7 @@ shared::Result<Child> ProcessTree::launch(std::size_t place_index, std::uint16_t
         std::to_string(last_generation_),
         "--listener",
         std::to_string(place.number)};
+    if (hold) request.arguments.emplace_back("--hold");
     request.descriptors = {
         {control->second.get(), shared::kControlFd},
         {parts_.segment_fd, shared::kSegmentFd},
@@ -92,7 +98,13 @@ shared::Result<Child> ProcessTree::launch(std::size_t place_index, std::uint16_t
     child.pid = *pid;
     child.generation = last_generation_;
     child.slot = slot;
-    auto channel = std::make_unique<shared::ControlChannel>(loop_, control->first.release());
+    connect(child, control->first.release());
+    return child;
+}
+
+void ProcessTree::connect(const Child& child, int control_fd)
+{
+    auto channel = std::make_unique<shared::ControlChannel>(loop_, control_fd);
     channel->start(
         [this, generation = child.generation](const shared::Message& message) {
             Child* sender = table_.by_generation(generation);
@@ -101,7 +113,29 @@ shared::Result<Child> ProcessTree::launch(std::size_t place_index, std::uint16_t
         },
         [] {}); // its end is reported by SIGCHLD
     channels_.emplace(child.generation, std::move(channel));
-    return child;
+}
+
+void ProcessTree::adopt(const Child& child, int control_fd)
+{
+    raise_generation(child.generation);
+    connect(table_.add(child), control_fd);
+    if (table_.place_of(child).role == Role::worker) parts_.writer.watch(child.slot);
+}
+
+int ProcessTree::control_fd(const Child& child)
+{
+    const auto channel = channels_.find(child.generation);
+    return channel == channels_.end() ? -1 : channel->second->fd();
+}
+
+void ProcessTree::discard(const Child& child)
+{
+    (void)kill(child.pid, SIGKILL);
+    while (waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    if (table_.place_of(child).role == Role::worker)
+        (void)shared::close_slot(parts_.segment, child.slot, shared::now_unix());
+    forget(child);
 }
 
 void ProcessTree::send(const Child& child, shared::MessageType type, std::uint64_t value)

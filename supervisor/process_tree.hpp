@@ -10,6 +10,7 @@
 
 #include <boost/asio/io_context.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -51,7 +52,24 @@ public:
     void use_config(int config_fd) noexcept { parts_.config_fd = config_fd; }
 
     /// Starts a child in this place. False if there is no slot or no process to be had; said in the log.
-    [[nodiscard]] bool start(std::size_t place, std::int64_t now_us);
+    /// A worker with `hold` accepts nothing until it is told to serve.
+    [[nodiscard]] bool start(std::size_t place, std::int64_t now_us, bool hold = false);
+
+    /// Takes over a living child of this process; `control_fd` is our end of its control socket.
+    void adopt(const Child& child, int control_fd);
+    /// Our end of a child's control socket; -1 = it is closed.
+    [[nodiscard]] int control_fd(const Child& child);
+
+    [[nodiscard]] std::uint32_t last_generation() const noexcept { return last_generation_; }
+
+    /// Children to come have higher ones.
+    void raise_generation(std::uint32_t generation) noexcept
+    {
+        last_generation_ = std::max(last_generation_, generation);
+    }
+
+    /// Kills a child that has served nobody yet, and frees its slot.
+    void discard(const Child& child);
 
     void send(const Child& child, shared::MessageType type, std::uint64_t value = 0);
     /// The same with everything else in it; `generation` is set here.
@@ -62,7 +80,8 @@ public:
     [[nodiscard]] std::vector<EndedChild> reap();
 
 private:
-    [[nodiscard]] shared::Result<Child> launch(std::size_t place, std::uint16_t slot);
+    [[nodiscard]] shared::Result<Child> launch(std::size_t place, std::uint16_t slot, bool hold);
+    void connect(const Child& child, int control_fd);
     void forget(const Child& child);
 
     boost::asio::io_context& loop_;

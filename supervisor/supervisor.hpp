@@ -5,8 +5,11 @@
 #pragma once
 
 #include "shared/config/config.hpp"
+#include "supervisor/upgrade.hpp"
 
+#include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace supervisor {
@@ -16,6 +19,12 @@ struct RunSettings {
     std::function<void(const shared::ListenAddress&)> on_ready;
     /// Reads the configuration anew for a reload; empty = a reload looks at the pool folder only.
     std::function<shared::ConfigLoad()> load;
+    /// Account files to be imported into the pool folder at the start; empty = there is no such folder.
+    std::filesystem::path credentials;
+    /// How this program was started, so that another can take over; empty = it cannot be upgraded.
+    ProgramStart start;
+    /// This program takes the pool over from another one.
+    std::optional<Handover> handover;
     /// What the children are; tests put their own roles here.
     std::string program = "/proc/self/exe";
 };

@@ -2,6 +2,7 @@
 
 #include "shared/base/clock.hpp"
 #include "shared/base/log_setup.hpp"
+#include "shared/segment/worker_slots.hpp"
 #include "supervisor/certificate.hpp"
 #include "supervisor/settings_reload.hpp"
 #include "supervisor/spawn.hpp"
@@ -38,6 +39,26 @@ std::string how_it_ended(const EndedChild& end)
     return "exit code " + std::to_string(WEXITSTATUS(end.status));
 }
 
+bool room_for_replacements(const shared::Segment& segment, std::size_t workers)
+{
+    return shared::free_slots(segment) >= workers;
+}
+
+std::string no_room(const shared::Segment& segment)
+{
+    return "of the " + std::to_string(shared::kMaxSlots) + " places for workers only " +
+           std::to_string(shared::free_slots(segment)) +
+           " are free; the others are workers of earlier reloads and upgrades whose requests still "
+           "run, at most for drain_hours.";
+}
+
+/// For whoever asked; sent with the refusal.
+void leave_word(shared::Segment& segment, const std::string& why)
+{
+    segment.supervisor_word.with_lock(
+        [&](shared::SupervisorWord& word) { word.text = std::string_view(why); });
+}
+
 bool is_fatal(int status)
 {
     return WIFEXITED(status) && WEXITSTATUS(status) == shared::kExitFatal;
@@ -50,7 +71,8 @@ SupervisorLoop::SupervisorLoop(
     const shared::Config& config,
     const TreeParts& parts,
     PinKeeper& pins,
-    const RunSettings& settings)
+    const RunSettings& settings,
+    UpgradeParts upgrade)
     : loop_(loop),
       config_(config),
       parts_(parts),
@@ -62,12 +84,17 @@ SupervisorLoop::SupervisorLoop(
           parts,
           config.workers,
           [this](Child& child, const shared::Message& message) { on_message(child, message); }),
+      orphans_(loop, parts.segment, parts.writer, [this] { on_orphan_ended(); }),
       signals_(loop, SIGTERM, SIGINT, SIGHUP),
       tick_timer_(loop),
       start_timer_(loop),
-      end_timer_(loop)
+      end_timer_(loop),
+      upgrade_(std::move(upgrade)),
+      trial_(loop),
+      hand_over_timer_(loop)
 {
     signals_.add(SIGCHLD);
+    signals_.add(SIGUSR2);
 }
 
 int SupervisorLoop::run()
@@ -75,6 +102,12 @@ int SupervisorLoop::run()
     last_tick_us_ = shared::now_monotonic_us();
     wait_for_signal();
     wait_for_tick();
+    if (upgrade_.taken) {
+        take_over();
+        loop_.run();
+        return exit_code_;
+    }
+    adopt_slots();
     auto& places = tree_.table().places();
     for (std::size_t i = 0; i < places.size(); ++i) {
         if (places[i].role != Role::worker) start(i);
@@ -100,6 +133,7 @@ void SupervisorLoop::on_signal(int number)
 {
     if (number == SIGCHLD) return on_children_ended();
     if (number == SIGHUP) return request_reload("SIGHUP", 0);
+    if (number == SIGUSR2) return request_upgrade("SIGUSR2", 0);
     const std::string_view name = number == SIGINT ? "SIGINT" : "SIGTERM";
     if (phase_ == Phase::starting || phase_ == Phase::running) return begin_shutdown(name, 0);
     hurry("a second signal");
@@ -107,6 +141,7 @@ void SupervisorLoop::on_signal(int number)
 
 void SupervisorLoop::on_children_ended()
 {
+    trial_.reap();
     for (const EndedChild& end : tree_.reap())
         on_ended(end);
     if (phase_ == Phase::draining || phase_ == Phase::stopping) advance_shutdown();
@@ -136,6 +171,9 @@ void SupervisorLoop::on_ended(const EndedChild& end)
         if (std::exchange(tree_.table().places()[child.place].start_when_ended, false) && !ending)
             start(child.place);
         return;
+    }
+    if (is_held(child)) {
+        return roll_back("its " + name + " ended before it served (" + how + ")");
     }
     const std::string action = respawn(end);
     shared::log::error(
@@ -249,6 +287,9 @@ void SupervisorLoop::on_message(Child& child, const shared::Message& message)
     case MessageType::account_action:
         if (role != Role::admin) break;
         return ask_refresher(message);
+    case MessageType::upgrade:
+        if (role != Role::admin) break;
+        return request_upgrade("the admin API", message.request);
     case MessageType::reloaded:
         if (role != Role::refresher) break;
         return on_reloaded(message);
@@ -261,6 +302,8 @@ void SupervisorLoop::on_message(Child& child, const shared::Message& message)
         return on_account_rejected(message.value);
     case MessageType::drain:
     case MessageType::stop:
+    case MessageType::upgraded:
+    case MessageType::serve:
         break;
     }
     shared::log::warn(
@@ -279,14 +322,14 @@ void SupervisorLoop::on_ready_child(Child& child)
     const Role role = tree_.table().place_of(child).role;
     if (role == Role::refresher) return on_refresher_ready();
     if (role != Role::worker) return;
+    if (is_held(child)) return advance_takeover();
     // Whoever it replaces has served until now.
     for (Child& other : tree_.table().children()) {
         const bool older = other.place == child.place && other.generation < child.generation;
         if (!older || other.state == ChildState::stopping || other.state == ChildState::draining) {
             continue;
         }
-        other.state = ChildState::draining;
-        tree_.send(other, MessageType::drain);
+        drain(other);
     }
     announce_ready();
 }
@@ -368,7 +411,8 @@ void SupervisorLoop::request_reload(std::string_view who, std::uint64_t request)
     if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
     shared::log::info("event=reload by=\"{}\"", who);
     // Children that are only starting cannot be replaced: settings come when all serve.
-    if (phase_ == Phase::starting) reload_at_ready_ = true;
+    if (phase_ == Phase::starting || taking_over_after_) reload_at_ready_ = true;
+    if (taking_over_after_) return; // answered when it is over
     if (phase_ == Phase::running) {
         notifier_.reloading(shared::now_monotonic_us());
         const Reloaded reloaded = reload_settings();
@@ -407,8 +451,9 @@ SupervisorLoop::Reloaded SupervisorLoop::reload_settings()
     for (const shared::Problem& problem : load.problems)
         shared::log::error("{}", problem.text());
     if (!load.config) {
-        shared::log::error("event=reload_refused: nothing was changed");
-        return Reloaded::refused;
+        return refuse(
+            load.problems.empty() ? "the configuration cannot be read."
+                                  : load.problems.front().text() + ". codex-pool check says all.");
     }
     SettingsChange change = compare_settings(config_, *load.config);
     if (!change.need_restart.empty())
@@ -416,17 +461,11 @@ SupervisorLoop::Reloaded SupervisorLoop::reload_settings()
             "event=settings_need_restart settings=\"{}\": they stay as they are until then",
             enumeration(change.need_restart));
     if (change.changed.empty()) return Reloaded::unchanged;
-    if (!room_for_replacements()) {
-        shared::log::error(
-            "event=reload_refused: nothing was changed, {} workers still drain from reloads before",
-            tree_.table().count(Role::worker));
-        return Reloaded::refused;
+    if (!room_for_replacements(parts_.segment, config_.workers)) {
+        return refuse(no_room(parts_.segment));
     }
     auto text = sealed_text(shared::to_toml(change.config));
-    if (!text) {
-        shared::log::error("event=reload_refused {}", text.error().text());
-        return Reloaded::refused;
-    }
+    if (!text) return refuse(text.error().text());
     config_ = std::move(change.config);
     config_text_ = std::move(*text);
     shared::log::start({"supervisor", config_.debug, config_.log_format});
@@ -437,13 +476,11 @@ SupervisorLoop::Reloaded SupervisorLoop::reload_settings()
     return Reloaded::changed;
 }
 
-bool SupervisorLoop::room_for_replacements() const
+SupervisorLoop::Reloaded SupervisorLoop::refuse(const std::string& why)
 {
-    const auto& slots = parts_.segment.workers;
-    const auto free = std::count_if(slots.begin(), slots.end(), [](const auto& slot) {
-        return slot.state.load(std::memory_order_relaxed) == shared::SlotState::free;
-    });
-    return static_cast<std::size_t>(free) >= config_.workers;
+    shared::log::error("event=reload_refused: nothing was changed: {}", why);
+    leave_word(parts_.segment, why);
+    return Reloaded::refused;
 }
 
 void SupervisorLoop::replace_children()

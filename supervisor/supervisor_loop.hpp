@@ -5,10 +5,12 @@
 #include "shared/config/config.hpp"
 #include "supervisor/asked_questions.hpp"
 #include "supervisor/notify.hpp"
+#include "supervisor/orphans.hpp"
 #include "supervisor/owned_fd.hpp"
 #include "supervisor/pin_keeper.hpp"
 #include "supervisor/process_tree.hpp"
 #include "supervisor/supervisor.hpp"
+#include "supervisor/upgrade.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -22,6 +24,15 @@
 
 namespace supervisor {
 
+/// What an upgrade in place needs besides what children are given.
+struct UpgradeParts {
+    int lock_fd = -1; ///< of the data folder
+    /// This program took over from another, or got the pool back from one.
+    std::optional<Handover> taken;
+    /// Opens the database and starts the usage writer, which until then only queues.
+    std::function<shared::Result<bool>()> begin_usage;
+};
+
 class SupervisorLoop {
 public:
     /// Everything given outlives it.
@@ -30,7 +41,8 @@ public:
         const shared::Config& config,
         const TreeParts& parts,
         PinKeeper& pins,
-        const RunSettings& settings);
+        const RunSettings& settings,
+        UpgradeParts upgrade);
 
     /// Starts the tree and runs until it has ended; returns the exit code.
     [[nodiscard]] int run();
@@ -74,21 +86,45 @@ private:
     /// What became of the configuration at a reload.
     enum class Reloaded : std::uint8_t { unchanged, changed, refused };
     [[nodiscard]] Reloaded reload_settings();
-    [[nodiscard]] bool room_for_replacements() const;
+    /// Who asked is told this; always refused.
+    [[nodiscard]] Reloaded refuse(const std::string& why);
     void replace_children();
     void replace(Child& child);
+
+    // Upgrades: supervisor_takeover.cpp.
+    void request_upgrade(std::string_view who, std::uint64_t request);
+    void try_upgrade();
+    [[nodiscard]] bool is_busy();
+    void refuse_upgrade(std::uint64_t request, const std::string& why);
+    void answer_upgrade(std::uint64_t request, shared::ActionResult result);
+    void on_tried(const std::optional<std::string>& refusal);
+    void hand_over();
+    [[nodiscard]] Handover describe();
+    void take_over();
+    void adopt_children();
+    void adopt_slots();
+    void begin_takeover();
+    [[nodiscard]] bool is_held(const Child& child);
+    void advance_takeover();
+    void commit_takeover();
+    void takeover_too_slow();
+    void roll_back(const std::string& why);
+    void go_on_after_refusal();
 
     // Time.
     void wait_for_tick();
     void on_tick();
     void kill_hung_workers(std::int64_t now_us);
     void replace_large_workers(std::int64_t now_us);
+    void drain(Child& child);
+    void end_long_drains(std::int64_t now_us);
     void save_pins();
 
     // The end.
     void begin_shutdown(std::string_view why, int exit_code);
     void hurry(std::string_view why);
     void stop_others();
+    void on_orphan_ended();
     void advance_shutdown();
     void kill_all();
     void after(std::chrono::milliseconds delay, void (SupervisorLoop::*what)());
@@ -102,6 +138,7 @@ private:
     RunSettings settings_;
     Notifier notifier_;
     ProcessTree tree_;
+    Orphans orphans_;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer tick_timer_;
     boost::asio::steady_timer start_timer_;
@@ -113,8 +150,22 @@ private:
     bool any_ready_ = false; ///< some child has ever been READY
     AskedQuestions asked_;   ///< of the refresher, by the admin child
     bool hurried_ = false;
-    bool reload_at_ready_ = false; ///< somebody asked for a reload during the start
+    bool reload_at_ready_ = false;      ///< somebody asked for a reload during the start
     bool admin_to_be_replaced_ = false; ///< once it has answered whoever asked it for the reload
+    UpgradeParts upgrade_;
+    Trial trial_;
+    boost::asio::steady_timer hand_over_timer_;
+
+    /// Somebody wants an upgrade; it waits for a quiet moment.
+    struct Wanted {
+        std::uint64_t request = 0;
+        std::uint64_t until_tick = 0;
+    };
+
+    std::optional<Wanted> wanted_;
+    std::uint64_t upgrade_request_ = 0; ///< of the one under way
+    /// This program has just taken over and its workers, of a higher generation, do not serve yet.
+    std::optional<std::uint32_t> taking_over_after_;
     std::uint64_t ticks_ = 0;
     std::int64_t last_tick_us_ = 0;
     std::int64_t check_hangs_from_us_ = 0;

@@ -16,6 +16,7 @@ using namespace std::chrono_literals;
 using shared::MessageType;
 
 constexpr auto kTick = 1s;
+constexpr std::int64_t kHourUs = 3'600'000'000;
 constexpr std::uint64_t kMemoryEveryTicks = 5;
 constexpr std::uint64_t kPinsEveryTicks = 10;
 /// A worker that grows again at once is not replaced more often than this.
@@ -25,6 +26,8 @@ constexpr std::int64_t kStartFactor = 3;
 constexpr auto kStopWait =
     5s; // the refresher waits 4 s for an answer that holds an account's only token
 constexpr auto kHurryWait = 500ms;
+/// A worker that was told to stop has so long to do it.
+constexpr std::int64_t kStopWaitUs = 5'000'000;
 
 } // namespace
 
@@ -54,13 +57,20 @@ void SupervisorLoop::on_tick()
     if (admin_to_be_replaced_) {
         // A tick after the reload: by then it has answered.
         Child* admin = tree_.table().current(Role::admin);
-        const bool answered = asked_.empty();
+        const bool answered =
+            asked_.empty() && !wanted_ && !trial_.under_way() && !taking_over_after_;
         if (admin != nullptr && admin->state == ChildState::ready && answered) {
             admin_to_be_replaced_ = false;
             replace(*admin);
         }
     }
-    if (ticks_ % kMemoryEveryTicks == 0) replace_large_workers(now_us);
+    if (wanted_) try_upgrade();
+    end_long_drains(now_us);
+    orphans_.check(
+        now_us,
+        std::int64_t{config_.drain_hours} * kHourUs,
+        std::int64_t{config_.worker_hang_seconds} * 1'000'000);
+    if (ticks_ % kMemoryEveryTicks == 0 && !taking_over_after_) replace_large_workers(now_us);
     if (ticks_ % kPinsEveryTicks == 0) save_pins();
 }
 
@@ -108,6 +118,33 @@ void SupervisorLoop::replace_large_workers(std::int64_t now_us)
     }
 }
 
+void SupervisorLoop::drain(Child& child)
+{
+    child.state = ChildState::draining;
+    child.draining_since_us = shared::now_monotonic_us();
+    tree_.send(child, MessageType::drain, 1);
+}
+
+void SupervisorLoop::end_long_drains(std::int64_t now_us)
+{
+    const std::int64_t limit_us = std::int64_t{config_.drain_hours} * kHourUs;
+    for (Child& child : tree_.table().children()) {
+        if (tree_.table().place_of(child).role != Role::worker || child.draining_since_us == 0)
+            continue;
+        const std::int64_t drained_us = now_us - child.draining_since_us;
+        if (child.state == ChildState::draining && drained_us >= limit_us) {
+            shared::log::warn(
+                "event=drain_hours_over name=\"{}\" pid={}: what still runs there is cut",
+                tree_.table().name(child),
+                child.pid);
+            child.state = ChildState::stopping;
+            tree_.send(child, MessageType::stop);
+        } else if (child.state == ChildState::stopping && drained_us >= limit_us + kStopWaitUs) {
+            kill(child.pid, SIGKILL);
+        }
+    }
+}
+
 void SupervisorLoop::save_pins()
 {
     parts_.writer.post([this] { pins_.save(shared::now_unix()); });
@@ -126,6 +163,10 @@ void SupervisorLoop::after(std::chrono::milliseconds delay, void (SupervisorLoop
 void SupervisorLoop::begin_shutdown(std::string_view why, int exit_code)
 {
     if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
+    if (std::exchange(taking_over_after_, std::nullopt)) {
+        if (auto begun = upgrade_.begin_usage(); !begun)
+            shared::log::error("{}", begun.error().text());
+    }
     phase_ = Phase::draining;
     exit_code_ = exit_code;
     constexpr unsigned kAfterGraceSeconds = 30; // the last usage on a slow disk
@@ -152,6 +193,7 @@ void SupervisorLoop::grace_over()
 void SupervisorLoop::hurry(std::string_view why)
 {
     if (std::exchange(hurried_, true)) return kill_all();
+    orphans_.kill_all();
     shared::log::warn(
         "event=stopping_now why=\"{}\" workers={}", why, tree_.table().count(Role::worker));
     for (Child& child : tree_.table().children()) {
@@ -173,7 +215,8 @@ void SupervisorLoop::stop_others()
 
 void SupervisorLoop::advance_shutdown()
 {
-    if (phase_ == Phase::draining && tree_.table().count(Role::worker) == 0) stop_others();
+    const bool workers_gone = tree_.table().count(Role::worker) == 0 && orphans_.count() == 0;
+    if (phase_ == Phase::draining && workers_gone) stop_others();
     if (tree_.table().children().empty()) loop_.stop();
 }
 

@@ -512,6 +512,24 @@ Result<std::map<std::string, UsageSums, std::less<>>> UsageDb::account_totals()
     return totals;
 }
 
+Result<std::set<RequestId>> UsageDb::newest_request_ids(std::size_t max)
+{
+    std::set<RequestId> ids;
+    Statement query(
+        connection_->db.get(), "SELECT request_id FROM requests ORDER BY id DESC LIMIT ?1");
+    if (!query.valid()) return connection_->problem("cannot read the last requests");
+    query << max;
+    while (query.next_row()) {
+        const std::string text = query.text(0);
+        RequestId id{};
+        if (text.size() > id.size()) continue; // no plain text: not one of a worker
+        std::copy(text.begin(), text.end(), id.begin());
+        ids.insert(id);
+    }
+    if (!query.reset()) return connection_->problem("cannot read the last requests");
+    return ids;
+}
+
 Result<std::size_t> UsageDb::delete_before(shared::UnixMillis cutoff, std::size_t max)
 {
     *connection_->remove << cutoff.value << max;

@@ -17,16 +17,20 @@
 #include "supervisor/usage_backlog.hpp"
 #include "supervisor/usage_sums.hpp"
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 
 namespace supervisor {
+
+using RequestId = std::array<char, 16>; ///< as in UsageEntry
 
 /// SQL that brings a database from one schema version to the next.
 using Migration = std::string_view;
@@ -58,6 +62,9 @@ public:
 
     /// Sums since the database began, by account id.
     [[nodiscard]] shared::Result<std::map<std::string, UsageSums, std::less<>>> account_totals();
+
+    /// Of the `max` requests written last.
+    [[nodiscard]] shared::Result<std::set<RequestId>> newest_request_ids(std::size_t max);
 
     /// Of the `max` oldest request rows deletes those that finished before `cutoff`; says how many.
     [[nodiscard]] shared::Result<std::size_t>

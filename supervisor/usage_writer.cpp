@@ -2,7 +2,7 @@
 
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
-#include "shared/segment/worker_slots.hpp"
+#include "shared/segment/unread_usage.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -21,6 +21,8 @@ constexpr std::int64_t kFlushEveryUs = 1'000'000;
 constexpr std::int64_t kPruneEveryUs = std::int64_t{3600} * 1'000'000;
 constexpr std::int64_t kPruneFirstUs = std::int64_t{60} * 1'000'000;
 constexpr std::chrono::seconds kBackOffMax{30};
+/// More than all rings hold of one second.
+constexpr std::size_t kWrittenBeforeMax = 20'000;
 
 void add_to_totals(shared::AccountTotals& totals, const UsageSums& sums) noexcept
 {
@@ -38,6 +40,22 @@ void add_to_totals(shared::AccountTotals& totals, const UsageSums& sums) noexcep
     }
 }
 
+/// Touches only memory that is used.
+void clear(shared::AccountTotals& totals) noexcept
+{
+    for (auto* each :
+         {&totals.requests,
+          &totals.failed_requests,
+          &totals.input,
+          &totals.cached_input,
+          &totals.cache_creation,
+          &totals.output,
+          &totals.reasoning,
+          &totals.last_used_ms}) {
+        if (each->load(std::memory_order_relaxed) != 0) each->store(0, std::memory_order_relaxed);
+    }
+}
+
 /// The next pause: shorter when a ring was a quarter full, longer when there was little.
 std::chrono::milliseconds next_pause(std::chrono::milliseconds pause, std::size_t fullest)
 {
@@ -52,20 +70,35 @@ std::chrono::milliseconds next_pause(std::chrono::milliseconds pause, std::size_
 shared::Result<std::unique_ptr<UsageWriter>>
 UsageWriter::create(shared::Segment& segment, UsageDb db, std::uint32_t retention_days)
 {
-    auto totals = db.account_totals();
-    if (!totals) return totals.error();
-    return std::unique_ptr<UsageWriter>(
-        new UsageWriter(segment, std::move(db), retention_days, std::move(*totals)));
+    auto writer = create_waiting(segment, retention_days);
+    if (auto opened = writer->open(std::move(db)); !opened) return opened.error();
+    return writer;
 }
 
-UsageWriter::UsageWriter(
-    shared::Segment& segment, UsageDb db, std::uint32_t retention_days, TotalsById totals)
-    : segment_(segment),
-      db_(std::move(db)),
-      retention_days_(retention_days),
-      stored_totals_(std::move(totals)),
-      pause_(kPauseMax)
+std::unique_ptr<UsageWriter>
+UsageWriter::create_waiting(shared::Segment& segment, std::uint32_t retention_days)
+{
+    return std::unique_ptr<UsageWriter>(new UsageWriter(segment, retention_days));
+}
+
+UsageWriter::UsageWriter(shared::Segment& segment, std::uint32_t retention_days)
+    : segment_(segment), retention_days_(retention_days), pause_(kPauseMax)
 {}
+
+shared::Result<bool> UsageWriter::open(UsageDb db)
+{
+    auto totals = db.account_totals();
+    if (!totals) return totals.error();
+    stored_totals_ = std::move(*totals);
+    auto written = db.newest_request_ids(kWrittenBeforeMax);
+    if (!written) return written.error();
+    written_before_ = std::move(*written);
+    db_ = std::move(db);
+    for (shared::AccountTotals& each : segment_.totals)
+        clear(each);
+    learn_accounts();
+    return true;
+}
 
 UsageWriter::~UsageWriter()
 {
@@ -114,6 +147,15 @@ void UsageWriter::stop()
     thread_.join();
 }
 
+bool UsageWriter::pause()
+{
+    pausing_ = true;
+    stop();
+    pausing_ = false;
+    stopping_ = false;
+    return backlog_.empty();
+}
+
 void UsageWriter::run()
 {
     for (;;) {
@@ -128,7 +170,8 @@ void UsageWriter::run()
     (void)drain(shared::now_unix());
     while (!backlog_.empty() && write_batch()) {
     }
-    if (!backlog_.empty()) report_lost();
+    release();
+    if (!backlog_.empty() && !pausing_) report_lost();
 }
 
 std::chrono::milliseconds UsageWriter::step(shared::UnixMillis now, std::int64_t steady_us)
@@ -146,7 +189,8 @@ void UsageWriter::take_requests()
     std::vector<std::function<void()>> jobs;
     {
         const std::scoped_lock lock(mutex_);
-        watched_.insert(watched_.end(), to_watch_.begin(), to_watch_.end());
+        for (const std::uint16_t slot : to_watch_)
+            watched_.push_back({slot, segment_.usage[slot].tail.load(std::memory_order_acquire)});
         dead_.insert(dead_.end(), to_close_.begin(), to_close_.end());
         to_watch_.clear();
         to_close_.clear();
@@ -183,26 +227,65 @@ std::string_view UsageWriter::account_id(shared::AccountSlot slot) const noexcep
 std::size_t UsageWriter::drain(shared::UnixMillis now)
 {
     std::size_t fullest = 0;
-    for (const std::uint16_t slot : watched_) {
-        std::size_t taken = 0;
-        shared::drain_ring(
-            segment_.usage[slot], shared::kUsageRingEntries, [&](const shared::UsageEntry& entry) {
-                take(entry, now);
-                ++taken;
-            });
-        fullest = std::max(fullest, taken);
+    for (Watched& ring : watched_) {
+        const std::uint64_t before = ring.read;
+        ring.read = shared::read_ring(
+            segment_.usage[ring.slot],
+            ring.read,
+            shared::kUsageRingEntries,
+            [&](const shared::UsageEntry& entry) { take(entry, now); });
+        fullest = std::max<std::size_t>(fullest, ring.read - before);
     }
+    read_dead(now);
+    // Only what was there when this writer began can have been written by another.
+    written_before_.clear();
+    return fullest;
+}
+
+void UsageWriter::read_dead(shared::UnixMillis now)
+{
     for (const std::uint16_t slot : dead_) {
-        for (const shared::UsageEntry& entry : shared::close_slot(segment_, slot, now))
+        const auto ring = std::find_if(watched_.begin(), watched_.end(), [&](const Watched& each) {
+            return each.slot == slot;
+        });
+        const std::uint64_t from = ring != watched_.end()
+                                       ? ring->read
+                                       : segment_.usage[slot].tail.load(std::memory_order_relaxed);
+        for (const shared::UsageEntry& entry : shared::read_slot(segment_, slot, from, now))
             take(entry, now);
-        std::erase(watched_, slot);
+        if (ring != watched_.end()) watched_.erase(ring);
+        to_free_.push_back(slot);
     }
     dead_.clear();
-    return fullest;
+}
+
+/// Everything that was read is in the database, or can only be kept in memory.
+void UsageWriter::release()
+{
+    for (const Watched& ring : watched_)
+        shared::release_ring(segment_.usage[ring.slot], ring.read);
+    for (const std::uint16_t slot : to_free_)
+        shared::free_slot(segment_, slot);
+    to_free_.clear();
+}
+
+bool UsageWriter::waits_for_room() const noexcept
+{
+    return std::any_of(watched_.begin(), watched_.end(), [this](const Watched& ring) {
+        const std::uint64_t released =
+            segment_.usage[ring.slot].tail.load(std::memory_order_relaxed);
+        return ring.read - released > shared::kUsageRingEntries / 2;
+    });
+}
+
+bool UsageWriter::is_written(const shared::UsageEntry& entry) const
+{
+    return !written_before_.empty() && written_before_.contains(entry.request_id);
 }
 
 void UsageWriter::take(shared::UsageEntry entry, shared::UnixMillis now)
 {
+    if (is_written(entry)) return;
     sanitize(entry, now);
     if (entry.account.is_set()) {
         // An account published after the last look; also never trust an index from another process.
@@ -230,15 +313,17 @@ void UsageWriter::flush(std::int64_t steady_us)
 {
     segment_.usage_rows_waiting.store(backlog_.rows().size(), std::memory_order_relaxed);
     const bool refused = back_off_.count() != 0;
-    const bool full = !refused && backlog_.rows().size() >= kBatchRowsMax;
+    const bool full = !refused && (backlog_.rows().size() >= kBatchRowsMax || waits_for_room());
+    if (backlog_.empty() || refused) release();
     if (backlog_.empty() || (steady_us < flush_at_us_ && !full)) return;
     flush_at_us_ = steady_us + kFlushEveryUs;
     // A round that writes a long backlog still returns to the rings between transactions.
     const std::size_t rows = std::min(backlog_.rows().size(), kBatchRowsMax);
     auto written =
-        db_.write(backlog_, rows, [this](shared::AccountSlot slot) { return account_id(slot); });
+        db_->write(backlog_, rows, [this](shared::AccountSlot slot) { return account_id(slot); });
     if (!written) return failed(written.error(), steady_us);
     backlog_.written(rows);
+    if (backlog_.empty()) release();
     segment_.usage_rows_waiting.store(backlog_.rows().size(), std::memory_order_relaxed);
     if (refused) {
         shared::log::warn(
@@ -255,7 +340,7 @@ bool UsageWriter::write_batch()
 {
     const std::size_t rows = std::min(backlog_.rows().size(), kBatchRowsMax);
     auto written =
-        db_.write(backlog_, rows, [this](shared::AccountSlot slot) { return account_id(slot); });
+        db_->write(backlog_, rows, [this](shared::AccountSlot slot) { return account_id(slot); });
     if (written) {
         backlog_.written(rows);
     } else {
@@ -281,7 +366,7 @@ void UsageWriter::prune(shared::UnixMillis now, std::int64_t steady_us)
     if (prune_at_us_ == 0) prune_at_us_ = steady_us + kPruneFirstUs;
     if (retention_days_ == 0 || steady_us < prune_at_us_ || back_off_.count() != 0) return;
     const shared::UnixMillis cutoff = now.plus(-std::chrono::hours(24) * retention_days_);
-    const auto deleted = db_.delete_before(cutoff, kDeleteRowsMax);
+    const auto deleted = db_->delete_before(cutoff, kDeleteRowsMax);
     // More of them: go on with the next small batch in a second, between batches of new rows.
     const bool more = deleted && *deleted >= kDeleteRowsMax / 2;
     prune_at_us_ = steady_us + (more ? kFlushEveryUs : kPruneEveryUs);

@@ -2,6 +2,7 @@
 
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "shared/segment/worker_slots.hpp"
 #include "worker/head_rewriter.hpp"
 #include "worker/session.hpp"
 
@@ -300,7 +301,7 @@ shared::LocalReply Exchange::healthz() const
     const shared::UnixMillis now = shared::now_unix();
     const shared::PoolSummary& pool = worker_.summary(shared::ProviderId::none, now);
     std::uint64_t running = 0;
-    for (const shared::WorkerSlot& slot : worker_.segment.workers)
+    for (const shared::WorkerSlot& slot : shared::used_slots(worker_.segment))
         running += slot.running_requests.load(std::memory_order_relaxed);
     shared::LocalReply reply;
     reply.headers.push_back({"Content-Type", "application/json"});

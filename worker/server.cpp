@@ -72,7 +72,12 @@ void Server::start()
 {
     worker_.on_session_end = [this] { check_drained(); };
     tick();
-    accept_loop();
+}
+
+void Server::serve()
+{
+    held_ = false;
+    if (!accepting_ && !worker_.draining && !closed_) accept_loop();
 }
 
 shared::net::Detached Server::accept_loop()
@@ -121,23 +126,24 @@ void Server::tick()
     worker_.deadlines.tick(now_us / 1000);
     worker_.pool.expire(now_us / 1000);
     shared::log::flush();
-    if (!accepting_ && !worker_.draining && !closed_) accept_loop();
+    if (!held_) serve();
     schedule_tick();
 }
 
-void Server::drain(std::function<void()> on_drained)
+void Server::drain(bool patient, std::function<void()> on_drained)
 {
-    if (worker_.draining) return;
-    worker_.draining = true;
-    on_drained_ = std::move(on_drained);
-    worker_.row().state.store(shared::SlotState::draining, std::memory_order_relaxed);
-    // Only our descriptor: what is queued there is for the process that takes over.
-    listener_.abort();
-    boost::system::error_code ignored;
-    listener_.descriptor().close(ignored);
+    if (!worker_.draining) {
+        worker_.draining = true;
+        on_drained_ = std::move(on_drained);
+        worker_.row().state.store(shared::SlotState::draining, std::memory_order_relaxed);
+        // Only our descriptor: what is queued there is for the process that takes over.
+        listener_.abort();
+        boost::system::error_code ignored;
+        listener_.descriptor().close(ignored);
+        worker_.pool.clear();
+    }
     for (auto it = sessions_.begin(); it != sessions_.end();)
-        (it++)->drain();
-    worker_.pool.clear();
+        (it++)->drain(patient);
     check_drained();
 }
 

@@ -16,6 +16,11 @@ namespace worker {
 
 class Server {
 public:
+    using Timer = boost::asio::basic_waitable_timer<
+        std::chrono::steady_clock,
+        boost::asio::wait_traits<std::chrono::steady_clock>,
+        shared::net::Executor>;
+
     /// Accepted in one go before others get their turn.
     static constexpr int kAcceptBatchMax = 64;
 
@@ -28,21 +33,20 @@ public:
     /// Ends what still runs: call loop.poll() afterwards, or never again.
     ~Server();
 
+    /// Ticks, but does not accept yet.
     void start();
+    /// Accepts from now on.
+    void serve();
 
-    /// Accepts no more, ends idle connections, lets running requests finish; then `on_drained` runs, once.
-    void drain(std::function<void()> on_drained);
+    /// Accepts no more, ends idle connections (if `patient`, not before they had time for one more request), lets
+    /// running requests finish; then `on_drained` runs, once.
+    void drain(bool patient, std::function<void()> on_drained);
     /// Ends every connection.
     void abort_sessions() noexcept;
 
     [[nodiscard]] bool idle() const noexcept { return sessions_.empty(); }
 
 private:
-    using Timer = boost::asio::basic_waitable_timer<
-        std::chrono::steady_clock,
-        boost::asio::wait_traits<std::chrono::steady_clock>,
-        shared::net::Executor>;
-
     shared::net::Detached accept_loop();
     void schedule_tick();
     void tick();
@@ -53,6 +57,7 @@ private:
     Timer timer_;
     SessionList sessions_;
     std::function<void()> on_drained_;
+    bool held_ = true; ///< until serve()
     bool accepting_ = false;
     bool closed_ = false;
 };

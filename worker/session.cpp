@@ -78,9 +78,13 @@ void Session::finish()
     if (finished_ && !watching_) delete this; // NOLINT: see start()
 }
 
-void Session::drain() noexcept
+void Session::drain(bool patient) noexcept
 {
-    if (idle_) stream_.abort();
+    if (!idle_) return;
+    if (patient)
+        set_deadline(kLastRequestSeconds);
+    else
+        stream_.abort();
 }
 
 void Session::abort() noexcept

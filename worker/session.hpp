@@ -35,6 +35,8 @@ public:
     static constexpr int kLingerSeconds = 5; ///< for a client that still sends
     static constexpr std::size_t kLingerBytesMax = std::size_t{64}
                                                    << 20U; ///< read and thrown away then
+    /// A worker that was replaced waits so long for one more request on an idle connection.
+    static constexpr int kLastRequestSeconds = 5;
     /// A client that takes no byte for so long is cut off.
     static constexpr int kClientStallSeconds = 600;
 
@@ -85,8 +87,9 @@ public:
 
     // -- for the server ----------------------------------------------------------------------------
 
-    /// Ends the connection now if no request is under way; else after it.
-    void drain() noexcept;
+    /// Ends the connection after the request that is under way. If there is none: now, or, if `patient`, when none
+    /// comes soon, so that a request on its way to us is answered.
+    void drain(bool patient) noexcept;
     /// Ends it in any case.
     void abort() noexcept;
 

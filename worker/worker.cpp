@@ -84,24 +84,30 @@ int serve(
         send(MessageType::account_rejected, account.value);
     };
     Server server(state, shared::kListenFd);
-    const auto drain = [&server, &loop] {
+    const auto drain = [&server, &loop](bool patient) {
         shared::log::info("event=draining");
-        server.drain([&loop] { loop.stop(); });
+        server.drain(patient, [&loop] { loop.stop(); });
     };
+    Server::Timer drain_end(loop.get_executor());
     channel.start(
         [&](const Message& message) {
-            if (message.type == MessageType::drain) drain();
+            if (message.type == MessageType::drain) drain(message.value != 0);
+            if (message.type == MessageType::serve) server.serve();
             if (message.type == MessageType::stop) loop.stop();
         },
         [&] {
             shared::log::warn("event=supervisor_gone");
-            drain();
+            drain(true);
+            // Nobody else is there to end what takes too long.
+            drain_end.expires_after(std::chrono::hours(config.drain_hours));
+            drain_end.async_wait([&loop](boost::system::error_code) { loop.stop(); });
         });
     segment.workers[arguments.slot].pid.store(::getpid(), std::memory_order_relaxed);
     segment.workers[arguments.slot].listener.store(arguments.listener, std::memory_order_relaxed);
     segment.workers[arguments.slot].state.store(
         shared::SlotState::serving, std::memory_order_release);
     server.start();
+    if (!arguments.hold) server.serve();
     send(MessageType::ready, 0);
     shared::log::info("event=serving slot={} listener={}", arguments.slot, arguments.listener);
     loop.run();

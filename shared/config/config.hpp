@@ -49,7 +49,8 @@ struct Config {
     std::uint32_t workers = 0; ///< resolved: cores, at most 4, if not set
     std::uint32_t worker_hang_seconds = 10;
     std::uint32_t worker_memory_mb = 512;
-    std::uint32_t shutdown_grace_seconds = 30;
+    std::uint32_t shutdown_grace_seconds = 30; ///< at a stop
+    std::uint32_t drain_hours = 24; ///< after a reload, an upgrade or the supervisor's loss
 
     std::uint32_t max_attempts = 3; ///< transient failures per request
     std::uint64_t max_replay_bytes = 16ULL << 20U;

@@ -7,6 +7,7 @@ namespace shared {
 namespace {
 
 constexpr std::uint64_t kWeekSeconds = 7ULL * 24 * 3600;
+constexpr std::uint64_t kYearHours = 366ULL * 24;
 constexpr std::uint64_t kGiB = 1ULL << 30U;
 
 constexpr auto kSettings = std::to_array<Setting>({
@@ -141,6 +142,15 @@ constexpr auto kSettings = std::to_array<Setting>({
      "seconds",
      "30",
      "How long open requests may finish after SIGTERM."},
+    {"drain_hours",
+     "PROXY_DRAIN_HOURS",
+     "",
+     &Config::drain_hours,
+     0,
+     kYearHours,
+     "hours",
+     "24",
+     "How long open requests may go on in a worker that a reload or an upgrade replaced."},
 
     {"max_attempts",
      "PROXY_MAX_ATTEMPTS",

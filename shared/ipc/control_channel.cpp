@@ -35,6 +35,11 @@ void ControlChannel::send(const Message& message)
     }
 }
 
+int ControlChannel::fd()
+{
+    return descriptor_.is_open() ? descriptor_.native_handle() : -1;
+}
+
 void ControlChannel::close()
 {
     boost::system::error_code ignored;

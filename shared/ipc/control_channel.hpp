@@ -25,6 +25,9 @@ public:
     void send(const Message& message);
     void close();
 
+    /// To hand it to the program that takes over; -1 = closed.
+    [[nodiscard]] int fd();
+
 private:
     void wait();
 

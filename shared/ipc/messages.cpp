@@ -16,8 +16,7 @@ std::optional<Message> decode(std::span<const std::byte> bytes) noexcept
     if (bytes.size() != sizeof(Message)) return std::nullopt;
     Message message;
     std::memcpy(&message, bytes.data(), sizeof(Message));
-    const bool known =
-        message.type >= MessageType::ready && message.type <= MessageType::account_action_done;
+    const bool known = message.type >= MessageType::ready && message.type <= MessageType::serve;
     return known ? std::optional(message) : std::nullopt;
 }
 

@@ -10,8 +10,10 @@
 namespace shared {
 
 enum class MessageType : std::uint8_t {
-    ready = 1,   ///< child -> supervisor: serving
-    drain = 2,   ///< supervisor -> worker: accept no more, finish what runs, exit 0
+    ready = 1, ///< child -> supervisor: serving
+    drain =
+        2, ///< supervisor -> worker: accept no more, finish what runs, exit 0; value 1 = another one serves, so idle
+           ///< connections may bring one more request
     drained = 3, ///< worker -> supervisor: about to exit
     reload =
         4, ///< supervisor -> refresher: re-read the pool folder; admin -> supervisor: somebody asked for it
@@ -22,6 +24,10 @@ enum class MessageType : std::uint8_t {
     account_action =
         8, ///< admin -> supervisor -> refresher: the owner wants `action` done to the account in slot `value`
     account_action_done = 9, ///< refresher -> supervisor -> admin: the same, with `result`
+    upgrade = 10, ///< admin -> supervisor: the owner wants the program on disk to take over
+    upgraded =
+        11, ///< supervisor -> admin: it has; `refused`: it has not, Segment::supervisor_word says why
+    serve = 12, ///< supervisor -> worker that was started with `hold`: accept connections now
 };
 
 /// What an owner can do to an account.
@@ -50,7 +56,7 @@ struct Message {
     std::uint8_t reserved = 0;
     std::uint32_t generation = 0; ///< of the child; a message of another generation is dropped
     std::uint64_t value = 0;
-    /// reload, account_action: the asker's number, returned with the answer; 0 = nobody waits.
+    /// reload, account_action, upgrade: the asker's number, returned with the answer; 0 = nobody waits.
     std::uint64_t request = 0;
 };
 
@@ -75,6 +81,7 @@ struct ChildArguments {
     std::uint16_t slot = 0; ///< worker: its WorkerSlot
     std::uint32_t generation = 0;
     std::uint16_t listener = 0; ///< worker: number of its listener
+    bool hold = false;          ///< worker: READY without accepting anything, until `serve`
 };
 
 } // namespace shared

@@ -1,5 +1,7 @@
 #include "shared/segment/account_table.hpp"
 
+#include "shared/segment/worker_slots.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -28,7 +30,7 @@ WindowRecord* window_of_length(AccountRouting& routing, std::uint32_t seconds) n
 std::uint32_t in_flight(const Segment& segment, AccountSlot account) noexcept
 {
     std::uint32_t sum = 0;
-    for (const WorkerSlot& worker : segment.workers) {
+    for (const WorkerSlot& worker : used_slots(segment)) {
         if (worker.state.load(std::memory_order_relaxed) == SlotState::free) continue;
         sum += worker.in_flight[account.value].load(std::memory_order_relaxed);
     }

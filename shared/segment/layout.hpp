@@ -15,6 +15,8 @@
 ///   AccountTotals[a]  supervisor                  all                atomics            may lack one row until restart
 ///   PinShard[s]       worker, supervisor (load)   worker, admin,     pins[s].mutex      half-written pin is dropped
 ///                                                 supervisor (save)
+///   SupervisorWord    supervisor, before its      admin              supervisor_word.    a word of the one before;
+///                     message                                        mutex               its message never comes
 ///   OwnerWish         admin child, before its     refresher          owner_wish.mutex   wish is cleared; its message
 ///                     message                                                           never comes or is refused
 ///   WorkerSlot[s]     process in slot s;          supervisor, admin, atomics            supervisor closes its request
@@ -53,8 +55,9 @@
 namespace shared {
 
 inline constexpr std::uint64_t kSegmentMagic = 0x6C6F6F7078646F63; // "codxpool"
-inline constexpr std::uint32_t kLayoutVersion = 4;
-inline constexpr std::size_t kMaxSlots = 32;
+inline constexpr std::uint32_t kLayoutVersion = 5;
+/// Living workers, those of earlier reloads and upgrades that still drain included.
+inline constexpr std::size_t kMaxSlots = 256;
 inline constexpr std::size_t kMaxAccounts = 256;
 inline constexpr std::size_t kPinShards = 16;
 inline constexpr std::size_t kPinsPerShard = 4096;
@@ -330,6 +333,8 @@ struct WorkerSlot {
     std::atomic<SlotState> state{SlotState::free};
     std::atomic<std::uint16_t> listener{0};
     std::atomic<std::uint32_t> generation{0};
+    /// When the process started, as the kernel counts it: with `pid` it names one process for ever.
+    std::atomic<std::uint64_t> started_ticks{0};
     std::atomic<std::int64_t> heartbeat_us{0}; ///< now_monotonic_us() of the last tick
     std::atomic<std::uint32_t> open_connections{0};
     std::atomic<std::uint32_t> running_requests{0};
@@ -357,10 +362,19 @@ struct WorkerSlot {
     std::array<RequestRow, kRequestRows> requests{};
 };
 
+/// Why the supervisor refused what the admin child asked it for.
+struct SupervisorWord {
+    FixedString<1000> text; ///< whole sentences; no secrets
+
+    void repair() noexcept { *this = {}; }
+};
+
 struct Segment {
     SegmentHeader header;
     /// Number of account slots ever used: only [0, this) need looking at. Refresher only.
     alignas(kCacheLine) std::atomic<std::uint32_t> account_slots{0};
+    /// Slots from here on are free: only [0, this) need looking at. Supervisor only.
+    std::atomic<std::uint32_t> worker_slots{0};
     /// Bumped by the refresher after any identity or token changed: workers then refresh their copies.
     std::atomic<std::uint64_t> roster_version{0};
     /// Version of each account's token; bumped after the token was replaced.
@@ -386,6 +400,7 @@ struct Segment {
     std::array<DecisionRing, kMaxSlots> decisions;
     Guarded<EventLog> events;
     Guarded<OwnerWish> owner_wish;
+    Guarded<SupervisorWord> supervisor_word;
     FairQueue fair; ///< requests that wait for an account, and users' recent cost
     UserTable users;
     Guarded<AttemptTable> attempts; ///< at secrets
@@ -394,7 +409,7 @@ struct Segment {
 
 static_assert(std::is_standard_layout_v<SegmentHeader> && offsetof(SegmentHeader, magic) == 0);
 static_assert(ShmRecord<AccountRecord> && ShmRecord<TokenRecord> && ShmRecord<PinShard>);
-static_assert(ShmRecord<PoolInfo> && ShmRecord<EventLog>);
+static_assert(ShmRecord<PoolInfo> && ShmRecord<EventLog> && ShmRecord<SupervisorWord>);
 static_assert(kWatchedAccounts == kMaxAccounts);
 static_assert(
     std::is_trivially_copyable_v<UsageEntry> && std::is_trivially_copyable_v<AccountRouting>);
@@ -402,7 +417,7 @@ static_assert(sizeof(Pin) == 32);
 static_assert(sizeof(AccountRouting) <= 352);
 static_assert(sizeof(UsageEntry) <= 448);
 static_assert(
-    sizeof(Segment) < std::size_t{192} * 1024 * 1024,
+    sizeof(Segment) < std::size_t{2} * 1024 * 1024 * 1024,
     "address space only: pages nobody touches cost no memory");
 
 } // namespace shared

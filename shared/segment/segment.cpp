@@ -77,6 +77,7 @@ void construct_segment(Segment& segment)
     for (auto& shard : segment.pins)
         construct(shard);
     construct(segment.owner_wish);
+    construct(segment.supervisor_word);
     construct(segment.fair.queue);
     construct(segment.attempts);
     for (auto& shard : segment.users.shards)

@@ -2,6 +2,7 @@
 
 #include "shared/base/name_list.hpp"
 #include "shared/segment/layout.hpp"
+#include "shared/segment/worker_slots.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -292,8 +293,9 @@ void add_user_tokens(Segment& segment, UserSlot user, std::uint64_t tokens, Unix
 std::uint32_t user_in_flight(const Segment& segment, UserSlot user) noexcept
 {
     std::uint32_t running = 0;
-    for (std::size_t s = 0; s < kMaxSlots; ++s) {
-        if (segment.workers[s].state.load(std::memory_order_relaxed) == SlotState::free) continue;
+    const std::span<const WorkerSlot> workers = used_slots(segment);
+    for (std::size_t s = 0; s < workers.size(); ++s) {
+        if (workers[s].state.load(std::memory_order_relaxed) == SlotState::free) continue;
         running += segment.users.rows[s].in_flight[user.value].load(std::memory_order_relaxed);
     }
     return running;

@@ -100,7 +100,7 @@ struct UserShard {
     }
 };
 
-inline constexpr std::size_t kUserRows = 32; ///< worker slots
+inline constexpr std::size_t kUserRows = 256; ///< worker slots
 
 /// Requests that one worker runs per user.
 struct UserRow {

@@ -28,8 +28,9 @@ void fold_row(FairRow& row, WaitQueue& queue, MonotonicMillis now) noexcept
 void load_all(Segment& segment, WaitQueue& queue, MonotonicMillis now, FairLoad& load) noexcept
 {
     const std::size_t users = queue.known_users().size();
-    for (std::size_t s = 0; s < kMaxSlots; ++s) {
-        if (segment.workers[s].state.load(std::memory_order_relaxed) == SlotState::free) continue;
+    const std::span<const WorkerSlot> workers = used_slots(segment);
+    for (std::size_t s = 0; s < workers.size(); ++s) {
+        if (workers[s].state.load(std::memory_order_relaxed) == SlotState::free) continue;
         FairRow& row = segment.fair.rows[s];
         fold_row(row, queue, now);
         for (std::size_t u = 0; u < users; ++u)

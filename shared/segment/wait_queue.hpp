@@ -40,7 +40,7 @@ inline constexpr std::size_t kTicketsMax = 1024; ///< requests waiting at a time
 inline constexpr std::size_t kTicketsPerUserMax = 256; ///< of them, of one user
 inline constexpr std::size_t kFairUsersMax =
     256; ///< (user, provider) pairs remembered; the cheapest gives way
-inline constexpr std::size_t kFairRows = 32; ///< worker slots
+inline constexpr std::size_t kFairRows = 256; ///< worker slots
 /// A ticket whose worker has not looked for so long holds nobody up.
 inline constexpr std::chrono::milliseconds kTicketForgottenAfter = std::chrono::seconds(3);
 /// Recent cost halves in this time.

@@ -1,5 +1,7 @@
 #include "shared/segment/worker_slots.hpp"
 
+#include "shared/segment/unread_usage.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -62,6 +64,30 @@ std::uint32_t rows_used(const WorkerSlot& slot) noexcept
         slot.request_rows_used.load(std::memory_order_acquire), kRequestRows);
 }
 
+bool is_taken(const WorkerSlot& slot) noexcept
+{
+    return slot.state.load() != SlotState::free;
+}
+
+/// Sequentially consistent, like the states: slots are claimed on one thread and freed on another.
+void show_slot(Segment& segment, std::uint32_t slot) noexcept
+{
+    std::uint32_t used = segment.worker_slots.load();
+    while (used <= slot && !segment.worker_slots.compare_exchange_weak(used, slot + 1)) {
+    }
+}
+
+void hide_free_slots(Segment& segment) noexcept
+{
+    std::uint32_t used = segment.worker_slots.load();
+    while (used > 0 && !is_taken(segment.workers[used - 1])) {
+        if (!segment.worker_slots.compare_exchange_strong(used, used - 1)) continue;
+        --used;
+        // Claimed in between, by somebody who still saw it.
+        if (is_taken(segment.workers[used])) return show_slot(segment, used);
+    }
+}
+
 /// Not read from a cache, plus output; what forecasts reckon with.
 std::uint64_t billable(const UsageEntry& entry) noexcept
 {
@@ -71,15 +97,29 @@ std::uint64_t billable(const UsageEntry& entry) noexcept
 
 } // namespace
 
+std::span<const WorkerSlot> used_slots(const Segment& segment) noexcept
+{
+    const std::uint32_t used = segment.worker_slots.load(std::memory_order_acquire);
+    return std::span(segment.workers).first(std::min<std::size_t>(used, kMaxSlots));
+}
+
+std::size_t free_slots(const Segment& segment) noexcept
+{
+    const std::span<const WorkerSlot> used = used_slots(segment);
+    return kMaxSlots - static_cast<std::size_t>(std::count_if(used.begin(), used.end(), is_taken));
+}
+
 std::optional<std::uint16_t> claim_slot(Segment& segment, std::uint32_t generation)
 {
     for (std::uint16_t i = 0; i < kMaxSlots; ++i) {
         WorkerSlot& slot = segment.workers[i];
-        if (slot.state.load(std::memory_order_acquire) != SlotState::free) continue;
+        if (is_taken(slot)) continue;
         slot.pid.store(0, std::memory_order_relaxed);
         slot.generation.store(generation, std::memory_order_relaxed);
         slot.heartbeat_us.store(0, std::memory_order_relaxed);
-        slot.state.store(SlotState::starting, std::memory_order_release);
+        slot.started_ticks.store(0, std::memory_order_relaxed);
+        slot.state.store(SlotState::starting);
+        show_slot(segment, i);
         return i;
     }
     return std::nullopt;
@@ -95,50 +135,82 @@ void clear_in_flight(Segment& segment, std::uint16_t slot) noexcept
     clear_user_row(segment, slot);
 }
 
-std::vector<UsageEntry> close_slot(Segment& segment, std::uint16_t index, UnixMillis now)
+std::vector<UsageEntry>
+read_slot(Segment& segment, std::uint16_t index, std::uint64_t from, UnixMillis now)
 {
     std::vector<UsageEntry> left;
-    UsageRing& ring = segment.usage[index];
+    const UsageRing& ring = segment.usage[index];
     WorkerSlot& slot = segment.workers[index];
-    drain_ring(ring, kUsageRingEntries, [&](const UsageEntry& entry) { left.push_back(entry); });
-
+    (void)read_ring(
+        ring, from, kUsageRingEntries, [&](const UsageEntry& entry) { left.push_back(entry); });
     const std::uint64_t published = ring.head.load(std::memory_order_acquire);
     const std::uint32_t used = rows_used(slot);
     for (std::uint32_t i = 0; i < used; ++i) {
-        RequestRow& row = slot.requests[i];
+        const RequestRow& row = slot.requests[i];
         const State state = row.state.load(std::memory_order_acquire);
         const bool in_ring = state == State::publishing && row.ring_position.load() < published;
-        if (state != State::free && !in_ring) {
-            UsageEntry entry = row.entry;
-            if (entry.outcome == RequestOutcome::running) {
-                add_user_tokens(segment, entry.pool_user, billable(entry), now);
-                entry.outcome = RequestOutcome::worker_killed;
-                entry.finished_at = now;
-                entry.duration_ms = static_cast<std::uint32_t>(
-                    std::max<std::int64_t>(0, now.since(entry.started_at).count()));
-            }
-            left.push_back(entry);
+        if (state == State::free || in_ring) continue;
+        UsageEntry entry = row.entry;
+        if (entry.outcome == RequestOutcome::running) {
+            add_user_tokens(segment, entry.pool_user, billable(entry), now);
+            entry.outcome = RequestOutcome::worker_killed;
+            entry.finished_at = now;
+            entry.duration_ms = static_cast<std::uint32_t>(
+                std::max<std::int64_t>(0, now.since(entry.started_at).count()));
         }
-        row.state.store(State::free, std::memory_order_relaxed);
+        left.push_back(entry);
     }
+    clear_in_flight(segment, index);
+    return left;
+}
 
+void free_slot(Segment& segment, std::uint16_t index) noexcept
+{
+    WorkerSlot& slot = segment.workers[index];
+    UsageRing& ring = segment.usage[index];
+    release_ring(ring, ring.head.load(std::memory_order_acquire));
+    const std::uint32_t used = rows_used(slot);
+    for (std::uint32_t i = 0; i < used; ++i)
+        slot.requests[i].state.store(State::free, std::memory_order_relaxed);
     retire(slot.counters, segment.retired);
     clear_in_flight(segment, index);
     slot.request_rows_used.store(0, std::memory_order_relaxed);
     slot.pid.store(0, std::memory_order_relaxed);
-    slot.state.store(SlotState::free, std::memory_order_release);
+    slot.state.store(SlotState::free);
+    hide_free_slots(segment);
+}
+
+std::vector<UsageEntry> close_slot(Segment& segment, std::uint16_t index, UnixMillis now)
+{
+    const std::uint64_t from = segment.usage[index].tail.load(std::memory_order_relaxed);
+    std::vector<UsageEntry> left = read_slot(segment, index, from, now);
+    free_slot(segment, index);
     return left;
+}
+
+std::uint64_t read_ring(
+    const UsageRing& ring,
+    std::uint64_t from,
+    std::size_t max,
+    const std::function<void(const UsageEntry&)>& take)
+{
+    const std::uint64_t head = ring.head.load(std::memory_order_acquire);
+    std::uint64_t position = from;
+    for (std::size_t taken = 0; position != head && taken < max; ++taken, ++position)
+        take(ring.entries[position % kUsageRingEntries]);
+    return position;
+}
+
+void release_ring(UsageRing& ring, std::uint64_t position) noexcept
+{
+    ring.tail.store(position, std::memory_order_release);
 }
 
 void drain_ring(
     UsageRing& ring, std::size_t max, const std::function<void(const UsageEntry&)>& take)
 {
-    std::uint64_t tail = ring.tail.load(std::memory_order_relaxed);
-    const std::uint64_t head = ring.head.load(std::memory_order_acquire);
-    for (std::size_t taken = 0; tail != head && taken < max; ++taken, ++tail) {
-        take(ring.entries[tail % kUsageRingEntries]);
-    }
-    ring.tail.store(tail, std::memory_order_release);
+    const std::uint64_t tail = ring.tail.load(std::memory_order_relaxed);
+    release_ring(ring, read_ring(ring, tail, max, take));
 }
 
 std::optional<RunningRequest>

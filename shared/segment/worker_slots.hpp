@@ -5,9 +5,17 @@
 
 #include <functional>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace shared {
+
+/// Slots that are or may be taken, for whoever looks at all of them: those after them are free, and reading them would
+/// cost memory.
+[[nodiscard]] std::span<const WorkerSlot> used_slots(const Segment& segment) noexcept;
+
+/// How many more workers could be started. Supervisor only.
+[[nodiscard]] std::size_t free_slots(const Segment& segment) noexcept;
 
 /// Claims a free slot for a child about to start; nothing if all are taken. Supervisor only.
 [[nodiscard]] std::optional<std::uint16_t> claim_slot(Segment& segment, std::uint32_t generation);

@@ -1,5 +1,6 @@
 /// The server over a real Unix socket: one loop in this thread, clients in another.
 #include "admin_ui/server.hpp"
+#include "shared/segment/worker_slots.hpp"
 #include "tests/admin_ui/pool_fixture.hpp"
 #include "tests/support/temp_dir.hpp"
 
@@ -351,12 +352,18 @@ TEST_F(ServerTest, EventsEndWithTheClientAndWhileWorkersDrain)
         }
         EXPECT_TRUE(answer.starts_with("HTTP/1.1 200")) << answer;
 
+        const auto drain_one = [&](std::uint32_t generation) {
+            const auto slot = shared::claim_slot(pool_.segment(), generation);
+            pool_.segment().workers[*slot].state = shared::SlotState::draining;
+        };
+        drain_one(1); // from an earlier reload: whoever comes now came by another one
         Client open(path_);
         open.send("GET /admin/events HTTP/1.1\r\nHost: h\r\n\r\n");
         (void)open.read_until("\r\n\r\n");
-        pool_.segment().workers[0].state = shared::SlotState::draining;
+        publish(pool_, "still there");
+        EXPECT_NE(open.read_until("still there").find("still there"), std::string::npos);
+        drain_one(2);
         EXPECT_TRUE(open.read_all().ends_with("0\r\n\r\n"));
-        pool_.segment().workers[0].state = shared::SlotState::free;
     });
 }
 

@@ -32,16 +32,49 @@ bool eventually(const std::function<bool()>& done, std::chrono::milliseconds pat
 
 // ---- Process ----------------------------------------------------------------------------------------------
 
+namespace {
+
+/// In the forked child: puts the descriptors where systemd puts them, and its number into the last variable.
+void pass(const std::vector<PassedFd>& passed, std::vector<std::string>& variables)
+{
+    if (passed.empty()) return;
+    constexpr int kFirst = 3;
+    constexpr int kAway = 500;
+    int next = kAway;
+    for (const PassedFd& each : passed)
+        (void)::dup2(each.fd, next++);
+    for (std::size_t i = 0; i < passed.size(); ++i)
+        (void)::dup2(kAway + static_cast<int>(i), kFirst + static_cast<int>(i));
+    for (int fd = kAway; fd < next; ++fd)
+        (void)::close(fd);
+    std::string& text = variables.back();
+    std::size_t at = text.size();
+    for (pid_t pid = ::getpid(); pid > 0; pid /= 10)
+        text[--at] = static_cast<char>('0' + pid % 10);
+}
+
+} // namespace
+
 Process::Process(
     const std::vector<std::string>& arguments,
     const std::map<std::string, std::string>& environment,
-    const std::filesystem::path& working_directory)
+    const std::filesystem::path& working_directory,
+    const std::filesystem::path& binary,
+    const std::vector<PassedFd>& passed)
 {
-    std::vector<std::string> texts = {CODEX_POOL_BINARY};
+    std::vector<std::string> texts = {binary.string()};
     texts.insert(texts.end(), arguments.begin(), arguments.end());
     std::vector<std::string> variables;
     for (const auto& [name, value] : environment)
         variables.push_back(name + "=" + value);
+    std::string names;
+    for (const PassedFd& each : passed)
+        names += (names.empty() ? "" : ":") + each.name;
+    if (!passed.empty()) {
+        variables.push_back("LISTEN_FDNAMES=" + names);
+        variables.push_back("LISTEN_FDS=" + std::to_string(passed.size()));
+        variables.emplace_back("LISTEN_PID=0000000000"); // filled in by the child
+    }
     std::vector<char*> argv;
     std::vector<char*> envp;
     for (std::string& each : texts)
@@ -56,6 +89,7 @@ Process::Process(
     if (pid_ == 0) {
         (void)::dup2(ends[1], STDOUT_FILENO);
         (void)::dup2(ends[1], STDERR_FILENO);
+        pass(passed, variables);
         if (::chdir(working_directory.c_str()) == 0) ::execve(argv[0], argv.data(), envp.data());
         ::_exit(127);
     }
@@ -240,7 +274,8 @@ void PoolTest::write_config() const
 Process& PoolTest::launch(const std::vector<std::string>& arguments)
 {
     write_config();
-    pool_ = std::make_unique<Process>(arguments, environment_, folder());
+    if (pool_) before_.push_back(std::move(pool_));
+    pool_ = std::make_unique<Process>(arguments, environment_, folder(), binary_, passed_);
     return *pool_;
 }
 

@@ -34,13 +34,21 @@ inline constexpr std::chrono::seconds kPatience{20};
 /// Repeats `done` until it holds; false when patience is over. Only for what has no event to wait on.
 bool eventually(const std::function<bool()>& done, std::chrono::milliseconds patience = kPatience);
 
+/// A descriptor that a process is given as systemd does it (LISTEN_FDS).
+struct PassedFd {
+    std::string name;
+    int fd = -1;
+};
+
 /// One `codex-pool …` process: its log is collected, it is killed at the end.
 class Process {
 public:
     Process(
         const std::vector<std::string>& arguments,
         const std::map<std::string, std::string>& environment,
-        const std::filesystem::path& working_directory);
+        const std::filesystem::path& working_directory,
+        const std::filesystem::path& binary = CODEX_POOL_BINARY,
+        const std::vector<PassedFd>& passed = {});
     ~Process();
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
@@ -104,6 +112,17 @@ protected:
 
     [[nodiscard]] std::filesystem::path pool_folder() const { return folder_.path() / "pool"; }
 
+    /// Another program than the build's own.
+    void use_binary(const std::filesystem::path& binary) { binary_ = binary; }
+
+    /// Descriptors for the next start.
+    void pass(std::vector<PassedFd> descriptors) { passed_ = std::move(descriptors); }
+
+    [[nodiscard]] const std::map<std::string, std::string>& environment() const
+    {
+        return environment_;
+    }
+
     void write_config() const;
     /// Starts the pool and waits until it serves and knows its accounts.
     void start();
@@ -146,8 +165,11 @@ private:
     std::unique_ptr<fake::Server> upstream_;
     std::string settings_;
     std::map<std::string, std::string> environment_;
+    std::filesystem::path binary_ = CODEX_POOL_BINARY;
+    std::vector<PassedFd> passed_;
     std::size_t accounts_ = 0; ///< in service, that start() waits for
     std::vector<std::string> needs_project_;
+    std::vector<std::unique_ptr<Process>> before_; ///< their children may still write
     std::unique_ptr<Process> pool_;
     std::uint16_t port_ = 0;
     bool violations_allowed_ = false;

@@ -1,4 +1,6 @@
 /// Settings that change while traffic flows: the real tree, SIGHUP and the owner's command.
+#include "shared/segment/segment.hpp"
+#include "shared/segment/worker_slots.hpp"
 #include "tests/integration/harness.hpp"
 
 #include <nlohmann/json.hpp>
@@ -6,6 +8,8 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+
+#include <fcntl.h>
 
 namespace tests {
 namespace {
@@ -79,6 +83,52 @@ TEST_F(SettingsReload, AnOpenStreamIsNotCut)
     EXPECT_TRUE(eventually([&] { return pool().children("worker").size() == 2; }));
 }
 
+TEST_F(SettingsReload, AfterDrainHoursAReplacedWorkerIsEnded)
+{
+    set("drain_hours = 0");
+    start();
+    fake::Behaviour gated;
+    gated.gate_after = 4;
+    upstream().script(gated);
+    fake::Client open = client();
+    const Turn turn = turn_of(Cli::claude, "c");
+    ASSERT_TRUE(open.send(turn.method, turn.target, turn.headers, turn.body));
+    ASSERT_EQ(open.read_head().status, 200U);
+    ASSERT_NE(open.read_until("content_block_delta"), "");
+    set("max_attempts = 5");
+    const std::size_t from = pool().line_count();
+    write_config();
+    pool().signal(SIGHUP);
+    EXPECT_TRUE(pool().wait_line("event=drain_hours_over", from));
+    EXPECT_FALSE(open.read_rest().complete);
+    upstream().release();
+    EXPECT_TRUE(eventually([&] { return pool().children("worker").size() == 2; }));
+    EXPECT_TRUE(eventually([&] { return database_number("SELECT COUNT(*) FROM requests") == 1; }))
+        << "what it cost is written";
+}
+
+TEST_F(SettingsReload, WithoutAFreePlaceForItsWorkersAReloadIsRefused)
+{
+    start();
+    {
+        const int fd = ::open(
+            ("/proc/" + std::to_string(pool().children("worker").at(0)) + "/fd/4").c_str(),
+            O_RDWR | O_CLOEXEC);
+        auto segment = shared::SegmentMapping::attach(fd);
+        ASSERT_TRUE(segment) << segment.error().text();
+        while (shared::free_slots(**segment) > 1)
+            (void)shared::claim_slot(**segment, 0);
+    }
+    set("max_attempts = 5");
+    write_config();
+    fake::Client requests = client();
+    const fake::Response answer = requests.request("POST", "/admin/reload");
+    EXPECT_EQ(answer.status, 409U) << answer.body;
+    EXPECT_NE(answer.body.find("only 1 are free"), std::string::npos) << answer.body;
+    EXPECT_NE(answer.body.find("drain_hours"), std::string::npos) << answer.body;
+    EXPECT_EQ(send(10).status, 200U);
+}
+
 TEST_F(SettingsReload, AConfigurationWithAnErrorChangesNothingAndSaysSo)
 {
     start();
@@ -90,6 +140,7 @@ TEST_F(SettingsReload, AConfigurationWithAnErrorChangesNothingAndSaysSo)
     const fake::Response answer = requests.request("POST", "/admin/reload");
     EXPECT_EQ(answer.status, 409U) << answer.body;
     EXPECT_NE(answer.body.find("Nothing was changed"), std::string::npos) << answer.body;
+    EXPECT_NE(answer.body.find("max_attemps"), std::string::npos) << answer.body;
     EXPECT_TRUE(pool().wait_line("max_attemps", from)) << "the log names the place";
     EXPECT_EQ(pool().children("worker"), before);
     EXPECT_EQ(send(10).status, 200U);

@@ -233,15 +233,22 @@ check "the pool serves on" answered
 check "under the same main process" test "$main" = "$(state MainPID)"
 
 step "kill -9 of the main process"
+# What systemd keeps for the next one.
+stores() { [ "$(state NFileDescriptorStore)" -ge 3 ] || { state NFileDescriptorStore && false; }; }
+check "systemd keeps the segment and the sockets" stores
+begun=$(counted_requests)
 check "a stream begins" begin_stream
 journal_begins
 check "the supervisor is killed" inside kill -KILL "$main"
 check "systemd starts another" soon journal_says 'Started codex-pool'
 check "another it is" not test "$main" = "$(state MainPID)"
+check "it takes the segment over" soon journal_says 'event=segment_taken_over'
+check "it finds the worker left behind" soon journal_says 'event=orphan_found'
 check "the accounts are in service again" soon has_accounts 2
 check "a turn is answered" answered
 check "meanwhile the stream runs on and ends whole" whole_stream
 check "the worker left behind has gone" soon one_family
+check "its usage was taken" soon counted $((begun + 2))
 
 step "an unreadable configuration"
 check "it loses its mode" inside chmod 000 /etc/codex-pool/config.toml
@@ -274,10 +281,17 @@ check "a turn is answered" answered
 step "an update of the package"
 begun=$(counted_requests)
 main=$(state MainPID)
+check "a stream begins" begin_stream
+journal_begins
 check "apt installs the newer one and asks nothing" install_package "$newer"
+check "it took over from the running one" journal_says 'event=upgraded'
+check "the stream runs on and ends whole" whole_stream
 check "it is the newer one" inside sh -c "dpkg-query -W -f '\${Version}' codex-pool | grep -q newer"
 check "it runs" soon healthy
-check "anew" not test "$main" = "$(state MainPID)"
+check "under the same main process" test "$main" = "$(state MainPID)"
+program_is_new() { inside test "/proc/$main/exe" -ef /usr/bin/codex-pool; }
+check "which is the new program" program_is_new
+check "with its workers only" soon one_family
 check "with the owner's configuration" inside grep -qx '# mine' /etc/codex-pool/config.toml
 check "config.toml is still root's and the service's" mode /etc/codex-pool/config.toml '640 root:codex-pool'
 check "with its accounts" soon has_accounts 2

@@ -319,7 +319,7 @@ TEST_F(ClientHttp, DrainsWithoutCuttingARunningRequest)
     busy.send(post("/v1/responses", "{}"));
     asked.get_future().wait();
     std::promise<void> drained;
-    on_loop([&] { server_->drain([&] { drained.set_value(); }); });
+    on_loop([&] { server_->drain(false, [&] { drained.set_value(); }); });
     EXPECT_EQ(idle.rest(), "");
     go.set_value();
     const std::string answer = busy.rest();
