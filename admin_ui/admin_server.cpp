@@ -98,9 +98,8 @@ int serve(
                                  message.type == MessageType::upgraded ||
                                  message.type == MessageType::account_action_done;
             if (answers) server.answered(message);
-            const bool ends =
-                message.type == MessageType::stop || message.type == MessageType::drain;
-            if (ends) loop.stop();
+            if (message.type == MessageType::stop) loop.stop();
+            if (message.type == MessageType::drain) server.drain([&loop] { loop.stop(); });
         },
         [&loop] {
             shared::log::warn("event=supervisor_gone");

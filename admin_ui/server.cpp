@@ -241,8 +241,53 @@ Server::Server(
       routes_(routes),
       ask_(std::move(ask)),
       deadlines_(deadlines),
-      last_request_(static_cast<std::uint64_t>(shared::now_monotonic_us()))
+      last_request_(static_cast<std::uint64_t>(shared::now_monotonic_us())),
+      drain_end_(loop)
 {}
+
+Server::~Server()
+{
+    drain_->on_idle = nullptr;
+}
+
+/// Counts while it lives.
+class Server::UnderWay {
+public:
+    explicit UnderWay(std::shared_ptr<Drain> drain) : drain_(std::move(drain))
+    {
+        ++drain_->under_way;
+    }
+
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
+
+    ~UnderWay()
+    {
+        --drain_->under_way;
+        drain_->check();
+    }
+
+private:
+    std::shared_ptr<Drain> drain_;
+};
+
+void Server::Drain::check()
+{
+    if (under_way == 0 && on_idle) std::exchange(on_idle, nullptr)();
+}
+
+void Server::drain(std::function<void()> on_idle)
+{
+    drain_->on_idle = std::move(on_idle);
+    error_code ignored;
+    acceptor_.close(ignored);
+    if (owners_acceptor_) owners_acceptor_->close(ignored);
+    drain_end_.expires_after(kDrainMax);
+    drain_end_.async_wait([drain = drain_](const error_code& error) {
+        if (!error && drain->on_idle) std::exchange(drain->on_idle, nullptr)();
+    });
+    drain_->check();
+}
 
 void Server::listen_also(int fd)
 {
@@ -295,6 +340,7 @@ asio::awaitable<void> Server::session(Socket socket, bool from_workers)
     Stream stream(std::move(socket));
     beast::flat_buffer buffer;
     bool go_on = true;
+    std::optional<UnderWay> under_way(std::in_place, drain_);
     while (go_on) {
         http::request_parser<http::string_body> parser;
         parser.header_limit(kHeadBytesMax);
@@ -312,6 +358,7 @@ asio::awaitable<void> Server::session(Socket socket, bool from_workers)
             co_await write_response(stream, std::move(refusal), false, false);
             co_return;
         }
+        if (!under_way) under_way.emplace(drain_);
         request = to_page_request(parser.get());
         request.body = std::move(parser.get().body());
         const bool keep_alive = parser.get().keep_alive();
@@ -321,6 +368,7 @@ asio::awaitable<void> Server::session(Socket socket, bool from_workers)
         const bool too_many = endless && event_streams_ >= kEventStreamsMax;
         if (too_many) page = error_response(request, 503, "Too many watch already.");
         if (endless && !too_many && request.method == "GET") {
+            under_way.reset();
             ++event_streams_;
             StreamReader reader(routes_, page, from_workers);
             co_await write_events(stream, page, reader);
@@ -329,6 +377,7 @@ asio::awaitable<void> Server::session(Socket socket, bool from_workers)
         }
         go_on =
             co_await write_response(stream, std::move(page), request.method == "HEAD", keep_alive);
+        under_way.reset();
     }
 }
 

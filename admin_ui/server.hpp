@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <memory>
 #include <optional>
 
 namespace admin_ui {
@@ -24,6 +25,9 @@ inline constexpr std::size_t kSessionsMax = 256;
 inline constexpr std::size_t kEventStreamsMax = 32;
 /// Nothing that is asked here has a body worth the name.
 inline constexpr std::size_t kRequestBodyMax = 64 * 1024;
+
+/// A drain takes no longer.
+inline constexpr std::chrono::seconds kDrainMax{5};
 
 class Server {
 public:
@@ -43,6 +47,9 @@ public:
         Routes& routes,
         std::function<void(const shared::Message&)> ask,
         Deadlines deadlines);
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+    ~Server();
 
     /// Serves a second listening socket as well, on which the owner's own commands come. Takes ownership.
     void listen_also(int fd);
@@ -51,6 +58,10 @@ public:
 
     /// An answer to a question; one that nobody waits for any more is dropped.
     void answered(const shared::Message& answer);
+
+    /// Accepts no more; `on_idle` runs, once, when all requests are answered, those of connections that have just come
+    /// included, or after kDrainMax. Streams of events do not count.
+    void drain(std::function<void()> on_idle);
 
     [[nodiscard]] std::size_t sessions() const noexcept { return sessions_; }
 
@@ -63,6 +74,16 @@ private:
         std::uint64_t request = 0;
         std::optional<shared::Message> answer;
     };
+
+    /// What drain() waits for. Sessions have it, too: they may end after the server.
+    struct Drain {
+        std::size_t under_way = 0; ///< requests, and connections that have not sent one yet
+        std::function<void()> on_idle;
+
+        void check();
+    };
+
+    class UnderWay;
 
     using Acceptor = boost::asio::local::stream_protocol::acceptor;
 
@@ -82,6 +103,8 @@ private:
     /// Beyond every number of a predecessor, whose answers may still be on their way.
     std::uint64_t last_request_;
     std::size_t sessions_ = 0;
+    std::shared_ptr<Drain> drain_ = std::make_shared<Drain>();
+    boost::asio::steady_timer drain_end_;
     std::size_t event_streams_ = 0;
 };
 

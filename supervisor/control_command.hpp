@@ -1,5 +1,6 @@
 /// The owner's commands to a running pool: `codex-pool why`, `events`, `accounts …`, `users …`, `usage`, `requests`,
-/// `reload`, `upgrade`, `status`, `top`. Each is one request to the admin API over control.sock; what comes back is printed.
+/// `reload`, `upgrade`, `status`, `top`. Each is one request to the admin API over control.sock; what comes back is
+/// printed.
 #pragma once
 
 #include "supervisor/control_client.hpp"

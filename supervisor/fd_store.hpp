@@ -1,5 +1,5 @@
-/// Descriptors that systemd keeps while this process is gone: the file-descriptor store of sd_notify(3), and those that a
-/// socket unit gave (sd_listen_fds(3)). Without libsystemd.
+/// Descriptors that systemd keeps while this process is gone: the file-descriptor store of sd_notify(3), and those
+/// that a socket unit gave (sd_listen_fds(3)). Without libsystemd.
 #pragma once
 
 #include "supervisor/notify.hpp"

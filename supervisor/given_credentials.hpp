@@ -14,8 +14,8 @@ namespace supervisor {
 /// The folder in the environment; empty = there is none.
 [[nodiscard]] std::filesystem::path credentials_folder(const shared::Environment& environment);
 
-/// Adds what files in the folder say, for variables that are not set. A line break at the end does not count. Files that
-/// are no setting's are left aside.
+/// Adds what files in the folder say, for variables that are not set. A line break at the end does not count. Files
+/// that are no setting's are left aside.
 void add_given_secrets(const std::filesystem::path& folder, shared::Environment& environment);
 
 /// Copies account files into the pool folder: once, and again only when the source is another than what was imported

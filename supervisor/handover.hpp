@@ -1,6 +1,6 @@
 /// What one supervisor hands to the program that takes over from it in the same process (upgrade.hpp): descriptors that
-/// stay open over the exec, and the children. Text, one fact a line, in a memfd; facts that the reader does not know are
-/// passed over, so that versions can differ.
+/// stay open over the exec, and the children. Text, one fact a line, in a memfd; facts that the reader does not know
+/// are passed over, so that versions can differ.
 #pragma once
 
 #include "shared/base/result.hpp"

@@ -388,8 +388,11 @@ void SupervisorLoop::ask_refresher(const shared::Message& question)
 
 void SupervisorLoop::answer_admin(const shared::Message& question, shared::ActionResult result)
 {
-    if (const Child* admin = tree_.table().current(Role::admin); admin != nullptr)
-        tree_.send(*admin, answer_to(question, result));
+    // There is one at most, and one that is being replaced still answers.
+    for (const Child& child : tree_.table().children()) {
+        if (tree_.table().place_of(child).role == Role::admin)
+            tree_.send(child, answer_to(question, result));
+    }
 }
 
 void SupervisorLoop::fail_questions(MessageType type)
@@ -503,7 +506,8 @@ void SupervisorLoop::replace(Child& child)
 {
     child.state = ChildState::stopping;
     tree_.table().places()[child.place].start_when_ended = true;
-    tree_.send(child, MessageType::stop);
+    // The refresher ends at once either way; who asks the admin child something gets the answer.
+    tree_.send(child, MessageType::drain);
 }
 
 // ---- readiness --------------------------------------------------------------------------------------------

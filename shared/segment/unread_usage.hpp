@@ -1,6 +1,6 @@
-/// Reading usage in two steps, so that nothing is lost with the supervisor: first the entries are read, and only when they
-/// are in the database their places are given back. Whoever comes after a supervisor that was killed in between finds
-/// them again. Supervisor only.
+/// Reading usage in two steps, so that nothing is lost with the supervisor: first the entries are read, and only when
+/// they are in the database their places are given back. Whoever comes after a supervisor that was killed in between
+/// finds them again. Supervisor only.
 #pragma once
 
 #include "shared/segment/layout.hpp"
@@ -23,8 +23,8 @@ namespace shared {
 /// Gives the places before `position` back to the worker.
 void release_ring(UsageRing& ring, std::uint64_t position) noexcept;
 
-/// What a dead worker left: ring entries from position `from` on, then its running requests closed as worker_killed. The
-/// slot stays as it is, but for its in-flight counts.
+/// What a dead worker left: ring entries from position `from` on, then its running requests closed as worker_killed.
+/// The slot stays as it is, but for its in-flight counts.
 [[nodiscard]] std::vector<UsageEntry>
 read_slot(Segment& segment, std::uint16_t slot, std::uint64_t from, UnixMillis now);
 
