@@ -359,6 +359,7 @@ void UsageWriter::failed(const shared::Problem& problem, std::int64_t steady_us)
     }
     back_off_ = std::clamp(back_off_ * 2, std::chrono::seconds{1}, kBackOffMax);
     flush_at_us_ = steady_us + std::chrono::microseconds(back_off_).count();
+    release(); // workers go on, what they finish waits in memory
 }
 
 void UsageWriter::prune(shared::UnixMillis now, std::int64_t steady_us)

@@ -110,6 +110,7 @@ TEST_F(SettingsReload, AfterDrainHoursAReplacedWorkerIsEnded)
 TEST_F(SettingsReload, WithoutAFreePlaceForItsWorkersAReloadIsRefused)
 {
     start();
+    ASSERT_TRUE(pool().wait_line("ready: 2 workers")) << "before, settings wait";
     {
         const int fd = ::open(
             ("/proc/" + std::to_string(pool().children("worker").at(0)) + "/fd/4").c_str(),

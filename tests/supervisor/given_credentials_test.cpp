@@ -17,7 +17,7 @@ protected:
         std::filesystem::create_directory(pool);
     }
 
-    std::size_t import() const { return import_credentials(given, pool, record).value(); }
+    std::size_t import() const { return *import_credentials(given, pool, record); }
 
     tests::TempDir folder;
     std::filesystem::path given = folder.path() / "given";
@@ -51,7 +51,7 @@ TEST_F(GivenCredentials, NoFolderIsNoFault)
     EXPECT_EQ(credentials_folder(environment), "");
     add_given_secrets({}, environment);
     EXPECT_TRUE(environment.empty());
-    EXPECT_EQ(import_credentials({}, pool, record).value(), 0U);
+    EXPECT_EQ(*import_credentials({}, pool, record), 0U);
 }
 
 TEST_F(GivenCredentials, AnAccountIsImportedOnce)
