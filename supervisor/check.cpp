@@ -1,13 +1,18 @@
 #include "supervisor/check.hpp"
 
 #include "shared/base/read_file.hpp"
+#include "shared/base/time_text.hpp"
 #include "shared/providers/pool_folder.hpp"
 #include "supervisor/certificate.hpp"
 #include "supervisor/data_directories.hpp"
 
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <ostream>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -82,14 +87,29 @@ public:
             print_config(*load.config);
             print_accounts(*load.config);
         }
-        if (problems_ == 0)
+        if (problems_.empty())
             out_ << "ok\n";
         else
-            out_ << fmt::format("{} problem{}\n", problems_, problems_ == 1 ? "" : "s");
-        return problems_ == 0 ? 0 : 1;
+            out_ << fmt::format(
+                "{} problem{}\n", problems_.size(), problems_.size() == 1 ? "" : "s");
+        return problems_.empty() ? 0 : 1;
+    }
+
+    /// What was found, as one object.
+    [[nodiscard]] std::string json() const
+    {
+        Json all;
+        all["ok"] = problems_.empty();
+        all["settings"] = settings_;
+        all["accounts"] = accounts_;
+        all["warnings"] = warnings_;
+        all["problems"] = problems_;
+        return all.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
     }
 
 private:
+    using Json = nlohmann::ordered_json;
+
     void print_config(const shared::Config& config)
     {
         const std::string source = shared::printable(config.source.string());
@@ -161,6 +181,17 @@ private:
         if (credential.disabled) text += ", disabled in the file";
         text += fmt::format("\n    {}\n", shared::printable(account.file.string()));
         out_ << text;
+        Json json;
+        json["id"] = account.id;
+        json["kind"] = credential.kind == shared::CredentialKind::api_key ? "api_key" : "oauth";
+        json["plan"] = credential.plan;
+        json["expires_at"] = credential.expires_at.is_set()
+                                 ? Json(shared::iso_time(credential.expires_at))
+                                 : Json(nullptr);
+        json["renewable"] = renewable;
+        json["disabled"] = credential.disabled;
+        json["file"] = account.file.string();
+        accounts_.push_back(std::move(json));
         for (const std::string& warning : account.warnings)
             warn(fmt::format("{}: {}", account.id, warning));
     }
@@ -168,13 +199,21 @@ private:
     void line(std::string_view name, std::string_view value)
     {
         out_ << fmt::format("{:<16} {}\n", name, value);
+        std::string key(name);
+        std::replace(key.begin(), key.end(), ' ', '_');
+        settings_[key] = value;
     }
 
-    void warn(std::string_view text) { err_ << "warning: " << shared::printable(text) << '\n'; }
+    void warn(std::string_view text)
+    {
+        err_ << "warning: " << shared::printable(text) << '\n';
+        warnings_.push_back(shared::printable(text));
+    }
 
     void report(const shared::Problem& problem)
     {
-        ++problems_;
+        problems_.push_back(
+            {{"where", problem.where}, {"what", problem.what}, {"remedy", problem.remedy}});
         err_ << "error: " << shared::printable(problem.text()) << '\n';
     }
 
@@ -182,7 +221,10 @@ private:
     const CheckInputs& inputs_;
     std::ostream& out_;
     std::ostream& err_;
-    std::size_t problems_ = 0;
+    Json settings_ = Json::object();
+    Json accounts_ = Json::array();
+    Json warnings_ = Json::array();
+    Json problems_ = Json::array();
 };
 
 } // namespace
@@ -193,7 +235,12 @@ int run_check(
     std::ostream& out,
     std::ostream& err)
 {
-    return Check(registry, inputs, out, err).run();
+    if (!inputs.json) return Check(registry, inputs, out, err).run();
+    std::ostringstream text; // nobody reads it
+    Check check(registry, inputs, text, text);
+    const int code = check.run();
+    out << check.json();
+    return code;
 }
 
 } // namespace supervisor

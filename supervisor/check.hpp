@@ -12,6 +12,7 @@ namespace supervisor {
 
 /// Everything `check` depends on, so that tests can give it.
 struct CheckInputs {
+    bool json = false; ///< one JSON object to `out` instead of text; nothing to `err`
     shared::ConfigFlags flags;
     shared::Environment environment;
     std::filesystem::path working_directory;

@@ -90,6 +90,7 @@ int check(const Options& options)
 {
     const shared::ProviderRegistry registry;
     supervisor::CheckInputs inputs;
+    inputs.json = options.json;
     inputs.flags = options.flags;
     inputs.environment = environment();
     inputs.working_directory = std::filesystem::current_path();

@@ -296,7 +296,8 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     app.add_flag("-V,--version", version, "Print the version");
     app.add_flag("--takeover-trial", options.takeover_trial)->group("");
     app.add_subcommand("run", "Serve (also without a command)");
-    const auto* check = app.add_subcommand("check", "Validate configuration and credential files");
+    auto* check = app.add_subcommand("check", "Validate configuration and credential files");
+    check->add_flag("--json", options.json, "Print JSON");
     const auto* demo = app.add_subcommand("demo", "Serve built-in fake accounts, to look around");
     add_control(app, options.control);
     add_history(app, options.control);

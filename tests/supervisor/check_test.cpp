@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <sstream>
 #include <string>
@@ -160,6 +161,23 @@ TEST_F(CheckTest, DataDirectoriesAreMadePrivate)
         ::chmod((dir_.path() / folder).c_str(), 0555);
     const tests::AsNobody nobody;
     EXPECT_THAT(create_data_directories(config).error().text(), HasSubstr("cannot be written"));
+}
+
+TEST_F(CheckTest, TellsProgramsTheSame)
+{
+    dir_.write("pool/claude_work.json", R"({"claudeAiOauth":{"accessToken":"sk-ant-oat01-hunter2",
+        "refreshToken":"sk-ant-ort01-hunter2","expiresAt":1785758400000,"subscriptionType":"max"}})");
+    dir_.write("pool/broken.json", "{");
+    inputs_.json = true;
+    EXPECT_EQ(check(), 1);
+    EXPECT_EQ(err_, "");
+    EXPECT_THAT(out_, Not(HasSubstr("hunter2")));
+    const auto json = nlohmann::json::parse(out_);
+    EXPECT_EQ(json["ok"], false);
+    EXPECT_EQ(json["settings"]["workers"], "2");
+    EXPECT_EQ(json["accounts"][0]["id"], "claude:work");
+    EXPECT_EQ(json["accounts"][0]["expires_at"], "2026-08-03T12:00:00Z");
+    EXPECT_THAT(json["problems"][0]["where"].get<std::string>(), HasSubstr("broken.json"));
 }
 
 } // namespace

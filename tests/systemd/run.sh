@@ -208,12 +208,12 @@ check "status says how it is" says status "All 2 accounts can serve."
 check "doctor finds nothing wrong" inside codex-pool doctor --config $conf
 check "it knows the service" says doctor "codex-pool.service is active (enabled)"
 check "and its sandbox" says doctor "its sandbox is whole"
-check "a backup is made while it serves" inside codex-pool backup /root/pool.backup --config $conf
-check "it is not restored meanwhile" says restore /root/pool.backup "works in this folder"
+check "a backup is made while it serves" inside codex-pool backup /srv/pool.backup --config $conf
+check "it is not restored meanwhile" says restore /srv/pool.backup "works in this folder"
 before=$(counted_requests)
 check "the service stops" inside systemctl stop codex-pool
 check "somebody removes the credentials" inside rm -r /var/lib/codex-pool/pool
-check "root restores" inside codex-pool restore /root/pool.backup --config $conf
+check "root restores" inside codex-pool restore /srv/pool.backup --config $conf
 check "all of it belongs to the service's user" \
     not inside sh -c 'find /var/lib/codex-pool -not -user codex-pool | grep .'
 check "start" inside systemctl start codex-pool
