@@ -164,7 +164,7 @@ Task<bool> Exchange::read_body(RequestBody::End taken)
 
 bool Exchange::can_go_on() noexcept
 {
-    return keep_ && !session_.gone() && !worker_.draining;
+    return keep_ && !session_.gone() && (!worker_.draining || worker_.patient);
 }
 
 ClientHead Exchange::client_head(std::int64_t now_us) const noexcept

@@ -142,6 +142,7 @@ void Server::drain(bool patient, std::function<void()> on_drained)
         listener_.descriptor().close(ignored);
         worker_.pool.clear();
     }
+    worker_.patient = patient;
     for (auto it = sessions_.begin(); it != sessions_.end();)
         (it++)->drain(patient);
     check_drained();

@@ -135,7 +135,7 @@ shared::net::Detached Session::run()
         cancel_ = nullptr;
         if (!again || gone_ || timed_out_) break;
         idle_ = true;
-        if (worker_.draining && leftover_.empty()) break;
+        if (worker_.draining && !worker_.patient && leftover_.empty()) break;
     }
     if (linger_ && !gone_ && !timed_out_ && !reset_) co_await linger();
     deadline_.clear();
@@ -159,6 +159,7 @@ shared::net::Task<Session::HeadEnd> Session::read_head()
     set_deadline(
         std::exchange(new_, false) || !leftover_.empty() ? config.client_header_timeout_seconds
                                                          : config.client_idle_timeout_seconds);
+    if (worker_.draining && leftover_.empty()) set_deadline(kLastRequestSeconds);
     while (true) {
         std::string_view fresh;
         if (!leftover_.empty()) {

@@ -66,6 +66,8 @@ struct WorkerState {
     WaitRoom waits;
     std::uint64_t rotation = 0;
     bool draining = false;
+    /// While draining: a client that was promised the connection may send one more request.
+    bool patient = false;
     /// Tells the supervisor that an account's token was refused.
     std::function<void(shared::AccountSlot)> on_account_rejected;
 

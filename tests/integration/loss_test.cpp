@@ -21,7 +21,8 @@ protected:
     Loss()
     {
         for (const char* number : {"1", "2"}) {
-            add(fake::Vendor::codex, fake::Kind::oauth, std::string("codex_") + number);
+            // API keys have no quota that a load could use up.
+            add(fake::Vendor::codex, fake::Kind::api_key, std::string("codex_key") + number);
             add(fake::Vendor::claude, fake::Kind::oauth, std::string("claude_") + number);
         }
         set_environment("NOTIFY_SOCKET", (folder() / "notify").string());

@@ -59,6 +59,7 @@ void SteadyLoad::run(std::size_t thread)
         const std::lock_guard lock(mutex_);
         longest_ = std::max<std::chrono::nanoseconds>(longest_, took);
         ++(whole ? answered_ : failed_);
+        if (!whole) ++failures_[answer.status];
         if (!whole && first_failure_.empty())
             first_failure_ = "status " + std::to_string(answer.status) + ", " +
                              (answer.complete ? "whole: " : "not whole: ") +
@@ -72,8 +73,11 @@ std::string SteadyLoad::summary() const
     const std::lock_guard lock(mutex_);
     const auto seconds =
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - begun_).count() / 1e3;
-    return std::to_string(answered_) + " answered in " + std::to_string(seconds) + " s, " +
-           std::to_string(failed_) + " failed, the longest took " +
+    std::string failures;
+    for (const auto& [status, count] : failures_)
+        failures += " " + std::to_string(status) + ": " + std::to_string(count) + " times;";
+    return failures + std::to_string(answered_) + " answered in " + std::to_string(seconds) +
+           " s, " + std::to_string(failed_) + " failed, the longest took " +
            std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(longest_).count()) +
            " ms" + (first_failure_.empty() ? "" : "; first failure: " + first_failure_);
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -42,6 +43,7 @@ private:
     std::atomic<std::size_t> failed_{0};
     mutable std::mutex mutex_;
     std::string first_failure_;
+    std::map<unsigned, std::size_t> failures_; ///< by status; 0 = no whole head came
     std::chrono::nanoseconds longest_{0};
     std::vector<std::thread> threads_;
 };
