@@ -5,9 +5,9 @@
 #include "shared/base/write_file.hpp"
 #include "shared/segment/account_table.hpp"
 #include "shared/segment/pin_table.hpp"
+#include "supervisor/damaged_file.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <set>
 #include <utility>
@@ -26,19 +26,16 @@ bool PinKeeper::is_old(const SavedPin& pin, shared::UnixMillis now) const noexce
 void PinKeeper::load(shared::UnixMillis now)
 {
     auto pins = load_pins(file_);
-    if (!pins) return keep_aside(pins.error());
+    if (!pins) {
+        const std::string kept = keep_damaged_aside(file_);
+        shared::log::warn(
+            "event=pins_not_restored {}; conversations may change their account once{}",
+            pins.error().text(),
+            kept);
+        return;
+    }
     waiting_ = std::move(*pins);
     std::erase_if(waiting_, [&](const SavedPin& pin) { return is_old(pin, now); });
-}
-
-void PinKeeper::keep_aside(const shared::Problem& problem) const
-{
-    const std::string aside = file_.string() + ".damaged";
-    const bool moved = std::rename(file_.c_str(), aside.c_str()) == 0;
-    shared::log::warn(
-        "event=pins_not_restored {}; conversations may change their account once{}",
-        problem.text(),
-        moved ? "; the file is kept as " + aside : "");
 }
 
 std::size_t PinKeeper::restore(shared::UnixMillis now)

@@ -27,7 +27,6 @@ public:
     void save(shared::UnixMillis now);
 
 private:
-    void keep_aside(const shared::Problem& problem) const;
     [[nodiscard]] bool is_old(const SavedPin& pin, shared::UnixMillis now) const noexcept;
 
     shared::Segment& segment_;
