@@ -92,6 +92,8 @@ EvidenceKeeper::EvidenceKeeper(shared::Segment& segment, std::filesystem::path f
 
 void EvidenceKeeper::load()
 {
+    // A segment that was handed over knows all of it, and what has been cleared since.
+    if (segment_.account_slots.load(std::memory_order_acquire) > 0) return;
     auto evidence = load_evidence(file_);
     if (evidence) {
         waiting_ = std::move(*evidence);

@@ -14,7 +14,7 @@ public:
     /// `segment` outlives it.
     EvidenceKeeper(shared::Segment& segment, std::filesystem::path file);
 
-    /// Reads the file. A damaged one is kept aside as FILE.damaged and said in the log.
+    /// Reads the file, if the segment knows no account yet. A damaged one is kept aside as FILE.damaged and said in the log.
     void load();
 
     /// Gives accounts that are in the segment by now what was known of them; older evidence never replaces newer. The

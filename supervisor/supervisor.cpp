@@ -12,7 +12,7 @@
 #include "supervisor/given_credentials.hpp"
 #include "supervisor/listeners.hpp"
 #include "supervisor/notify.hpp"
-#include "supervisor/pin_keeper.hpp"
+#include "supervisor/saved_state.hpp"
 #include "supervisor/settings_reload.hpp"
 #include "supervisor/signing_key.hpp"
 #include "supervisor/spawn.hpp"
@@ -249,11 +249,9 @@ int run(const shared::Config& given, const RunSettings& settings)
         config.pool_dir,
         config.db_path.parent_path() / "imported_credentials");
     if (!imported) shared::log::error("event=credential_not_imported {}", imported.error().text());
-    PinKeeper pins(
-        *base.segment,
-        config.db_path.parent_path() / "pins.bin",
-        std::chrono::hours(config.pin_ttl_hours));
-    pins.load(shared::now_unix());
+    SavedState saved(
+        *base.segment, config.db_path.parent_path(), std::chrono::hours(config.pin_ttl_hours));
+    saved.load(shared::now_unix());
     if (!settings.handover) {
         base.writer->start();
         store(Notifier(notify_socket()), base);
@@ -282,14 +280,14 @@ int run(const shared::Config& given, const RunSettings& settings)
         loop,
         config,
         parts,
-        pins,
+        saved,
         settings,
         UpgradeParts{base.folder_lock.get(), settings.handover, begin_usage});
     const int exit_code = supervisor.run();
 
-    // In this order: the last usage is in the rings until the writer has ended, and only then nobody else uses `pins`.
+    // In this order: the last usage is in the rings until the writer has ended, and only then nobody else uses `saved`.
     base.writer->stop();
-    pins.save(shared::now_unix());
+    saved.save(shared::now_unix());
     shared::log::info("event=stopped exit_code={}", exit_code);
     return exit_code;
 }

@@ -70,13 +70,13 @@ SupervisorLoop::SupervisorLoop(
     boost::asio::io_context& loop,
     const shared::Config& config,
     const TreeParts& parts,
-    PinKeeper& pins,
+    SavedState& saved,
     const RunSettings& settings,
     UpgradeParts upgrade)
     : loop_(loop),
       config_(config),
       parts_(parts),
-      pins_(pins),
+      saved_(saved),
       settings_(settings),
       notifier_(environment("NOTIFY_SOCKET")),
       tree_(
@@ -112,7 +112,7 @@ int SupervisorLoop::run()
     for (std::size_t i = 0; i < places.size(); ++i) {
         if (places[i].role != Role::worker) start(i);
     }
-    // Workers come when the accounts and pins are there; if that takes too long, without them.
+    // Workers come when the accounts and what was saved are there; if that takes too long, without them.
     after(kAccountsWaitMax, &SupervisorLoop::start_workers);
     loop_.run();
     return exit_code_;
@@ -345,10 +345,9 @@ void SupervisorLoop::on_refresher_ready()
     }
     if (phase_ == Phase::running) notifier_.ready(); // the end of a reload that replaced it
     if (workers_started_) return;
-    // First the pins, on the thread that may wait for the disk, then whoever uses them.
+    // First what was saved, on the thread that may wait for the disk, then whoever uses them.
     parts_.writer.post([this] {
-        const std::size_t restored = pins_.restore(shared::now_unix());
-        if (restored > 0) shared::log::info("event=pins_restored pins={}", restored);
+        saved_.restore(shared::now_unix());
         boost::asio::post(loop_, [this] { start_workers(); });
     });
 }

@@ -7,7 +7,7 @@
 #include "supervisor/notify.hpp"
 #include "supervisor/orphans.hpp"
 #include "supervisor/owned_fd.hpp"
-#include "supervisor/pin_keeper.hpp"
+#include "supervisor/saved_state.hpp"
 #include "supervisor/process_tree.hpp"
 #include "supervisor/supervisor.hpp"
 #include "supervisor/upgrade.hpp"
@@ -40,7 +40,7 @@ public:
         boost::asio::io_context& loop,
         const shared::Config& config,
         const TreeParts& parts,
-        PinKeeper& pins,
+        SavedState& saved,
         const RunSettings& settings,
         UpgradeParts upgrade);
 
@@ -118,7 +118,7 @@ private:
     void replace_large_workers(std::int64_t now_us);
     void drain(Child& child);
     void end_long_drains(std::int64_t now_us);
-    void save_pins();
+    void save_state();
 
     // The end.
     void begin_shutdown(std::string_view why, int exit_code);
@@ -134,7 +134,7 @@ private:
     shared::Config config_;
     OwnedFd config_text_; ///< of config_ after a reload changed it
     TreeParts parts_;
-    PinKeeper& pins_;
+    SavedState& saved_;
     RunSettings settings_;
     Notifier notifier_;
     ProcessTree tree_;

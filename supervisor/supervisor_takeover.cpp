@@ -112,7 +112,7 @@ void SupervisorLoop::hand_over()
         allow_signals();
         return refuse_upgrade(upgrade_request_, "something else came in between; try again.");
     }
-    save_pins();
+    save_state();
     std::string why = "usage waits in memory because the database refuses it; mend that first.";
     if (parts_.writer.pause()) {
         Handover handover = describe();

@@ -71,7 +71,7 @@ void SupervisorLoop::on_tick()
         std::int64_t{config_.drain_hours} * kHourUs,
         std::int64_t{config_.worker_hang_seconds} * 1'000'000);
     if (ticks_ % kMemoryEveryTicks == 0 && !taking_over_after_) replace_large_workers(now_us);
-    if (ticks_ % kPinsEveryTicks == 0) save_pins();
+    if (ticks_ % kPinsEveryTicks == 0) save_state();
 }
 
 void SupervisorLoop::kill_hung_workers(std::int64_t now_us)
@@ -145,9 +145,9 @@ void SupervisorLoop::end_long_drains(std::int64_t now_us)
     }
 }
 
-void SupervisorLoop::save_pins()
+void SupervisorLoop::save_state()
 {
-    parts_.writer.post([this] { pins_.save(shared::now_unix()); });
+    parts_.writer.post([this] { saved_.save(shared::now_unix()); });
 }
 
 // ---- the end ----------------------------------------------------------------------------------------------

@@ -216,6 +216,29 @@ TEST_F(Survival, AFullDiskStopsNoRequestAndLosesNoUsage)
         static_cast<std::int64_t>(3 * kConversations));
 }
 
+TEST_F(Survival, ACoolDownSurvivesARestart)
+{
+    add(fake::Vendor::claude, fake::Kind::oauth, "claude_1");
+    set_environment("PROXY_QUEUE_TIMEOUT_SECONDS", "0");
+    start();
+    fake::Behaviour limited = fake::answers(
+        429, R"({"error":{"type":"rate_limit_error","message":"slow"}})", {{"Retry-After", "1800"}});
+    limited.times = 1;
+    upstream().script(limited);
+    fake::Client before = client();
+    EXPECT_EQ(make(before, turn_of(Cli::claude, "a")).status, 429U);
+    const nlohmann::json known = get_json("/admin/accounts").at(0);
+    EXPECT_EQ(known["state"], "cooling") << known.dump(2);
+    EXPECT_EQ(stop(), 0);
+    start();
+    ASSERT_TRUE(pool().wait_line("event=evidence_restored accounts=1"));
+    const nlohmann::json again = get_json("/admin/accounts").at(0);
+    for (const char* key : {"state", "reason", "until", "since", "source"})
+        EXPECT_EQ(again[key], known[key]) << key;
+    fake::Client after = client();
+    EXPECT_EQ(make(after, turn_of(Cli::claude, "a")).status, 429U);
+}
+
 TEST_F(Survival, ReloadTakesAccountsInAndOut)
 {
     add(fake::Vendor::codex, fake::Kind::oauth, "codex_1");

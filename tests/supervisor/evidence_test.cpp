@@ -109,16 +109,26 @@ TEST_F(EvidenceKeeperTest, GivesAnAccountBackWhatWasKnownOfIt)
 TEST_F(EvidenceKeeperTest, NewerEvidenceStays)
 {
     save_before();
+    EvidenceKeeper keeper(*segment, file);
+    keeper.load();
     publish(segment, 0, "codex:a");
     segment->accounts[0].with_lock([](AccountRecord& all) {
         shared::record_window(
             all.routing, 18000, {100}, kNow.plus(5h), EvidenceSource::poll, kNow);
     });
-    EvidenceKeeper keeper(*segment, file);
-    keeper.load();
     EXPECT_EQ(keeper.restore(kNow), 1U) << "of the other window nothing was known";
     EXPECT_EQ(record().routing.short_window.used, shared::UsedShare{100});
     EXPECT_TRUE(record().routing.long_window.used.is_full());
+}
+
+TEST_F(EvidenceKeeperTest, ASegmentThatWasHandedOverKnowsBetter)
+{
+    save_before();
+    publish(segment, 0, "codex:a");
+    EvidenceKeeper keeper(*segment, file);
+    keeper.load();
+    EXPECT_EQ(keeper.restore(kNow), 0U);
+    EXPECT_FALSE(record().routing.cooling_until.is_set());
 }
 
 TEST_F(EvidenceKeeperTest, AnotherAccountOfTheSameNameGetsNothing)
@@ -126,9 +136,9 @@ TEST_F(EvidenceKeeperTest, AnotherAccountOfTheSameNameGetsNothing)
     save_before();
     for (const bool kind : {false, true}) {
         shared::SegmentMapping other = std::move(*shared::SegmentMapping::create(kNow));
-        publish(other, 0, "codex:a", kind ? "vendor-1" : "vendor-9", kind ? 2 : 1);
         EvidenceKeeper keeper(*other, file);
         keeper.load();
+        publish(other, 0, "codex:a", kind ? "vendor-1" : "vendor-9", kind ? 2 : 1);
         EXPECT_EQ(keeper.restore(kNow), 0U);
     }
 }
@@ -136,9 +146,9 @@ TEST_F(EvidenceKeeperTest, AnotherAccountOfTheSameNameGetsNothing)
 TEST_F(EvidenceKeeperTest, WhatIsOverIsNotTakenOver)
 {
     save_before();
-    publish(segment, 0, "codex:a");
     EvidenceKeeper keeper(*segment, file);
     keeper.load();
+    publish(segment, 0, "codex:a");
     EXPECT_EQ(keeper.restore(kNow.plus(24h * 9)), 1U) << "what was learnt of the windows holds";
     EXPECT_FALSE(record().routing.short_window.seen_at.is_set());
     EXPECT_FALSE(record().routing.cooling_until.is_set());
@@ -148,13 +158,13 @@ TEST_F(EvidenceKeeperTest, WhatIsOverIsNotTakenOver)
 TEST_F(EvidenceKeeperTest, ADisabledAccountDoesNotCool)
 {
     save_before();
+    EvidenceKeeper keeper(*segment, file);
+    keeper.load();
     publish(segment, 0, "codex:a");
     segment->accounts[0].with_lock([](AccountRecord& all) {
         all.routing.state = shared::AccountState::disabled;
         all.routing.reason = "disabled_by_owner";
     });
-    EvidenceKeeper keeper(*segment, file);
-    keeper.load();
     (void)keeper.restore(kNow);
     EXPECT_EQ(record().routing.reason, std::string_view("disabled_by_owner"));
     EXPECT_FALSE(record().routing.cooling_until.is_set());
@@ -163,9 +173,9 @@ TEST_F(EvidenceKeeperTest, ADisabledAccountDoesNotCool)
 TEST_F(EvidenceKeeperTest, WritesOnlyWhatChangedAndKeepsWhoWaits)
 {
     save_before();
-    publish(segment, 0, "codex:b", "vendor-2");
     EvidenceKeeper keeper(*segment, file);
     keeper.load();
+    publish(segment, 0, "codex:b", "vendor-2");
     keeper.save(kNow);
     EXPECT_EQ(load_evidence(file)->size(), 2U) << "codex:a may come back";
     std::filesystem::remove(file);
