@@ -2,6 +2,7 @@
 
 #include "shared/base/percent.hpp"
 #include "shared/base/read_file.hpp"
+#include "shared/base/trim.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -27,22 +28,14 @@ std::optional<std::string> plain_text(const Json& value)
     return list;
 }
 
-std::string_view trimmed(std::string_view text) noexcept
-{
-    constexpr std::string_view kBlanks = " \t\r\n";
-    const std::size_t begin = std::min(text.find_first_not_of(kBlanks), text.size());
-    text.remove_prefix(begin);
-    return text.substr(0, text.find_last_not_of(kBlanks) + 1);
-}
-
 } // namespace
 
 Fields::Fields(const PageRequest& request)
 {
     const std::string_view type = request.content_type;
     // Many a script sends JSON and says that it is a form; no form begins like this.
-    const bool json =
-        type.find("json") != std::string_view::npos || trimmed(request.body).starts_with('{');
+    const bool json = type.find("json") != std::string_view::npos ||
+                      shared::trimmed(request.body).starts_with('{');
     if (json)
         read_json(request.body);
     else
@@ -54,7 +47,7 @@ Fields::Fields(const PageRequest& request)
 std::string Fields::text(std::string_view name) const
 {
     const auto found = values_.find(name);
-    return found == values_.end() ? std::string() : std::string(trimmed(found->second));
+    return found == values_.end() ? std::string() : std::string(shared::trimmed(found->second));
 }
 
 void Fields::read_json(std::string_view body)

@@ -3,6 +3,7 @@
 #include "shared/base/hash.hpp"
 #include "shared/base/log.hpp"
 #include "shared/base/read_file.hpp"
+#include "shared/base/trim.hpp"
 #include "shared/base/write_file.hpp"
 
 #include <string>
@@ -13,13 +14,6 @@ namespace {
 constexpr std::size_t kKeyBytesMin = 32;
 constexpr std::size_t kKeyBytesMax = 4096;
 constexpr std::size_t kRandomBytes = 32;
-
-std::string trimmed(std::string text)
-{
-    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
-        text.pop_back();
-    return text;
-}
 
 } // namespace
 
@@ -36,7 +30,8 @@ shared::Result<shared::Secret> signing_key(const std::filesystem::path& folder)
         shared::log::info("event=signing_key_made file={}", where);
         return shared::Secret(std::move(made));
     }
-    shared::Secret key(trimmed(std::move(read->bytes)));
+    const shared::Secret whole(std::move(read->bytes));
+    shared::Secret key{std::string(shared::trimmed(whole.reveal()))};
     if (key.reveal().size() < kKeyBytesMin)
         return shared::Problem{
             where,

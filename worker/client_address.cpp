@@ -1,5 +1,7 @@
 #include "worker/client_address.hpp"
 
+#include "shared/base/trim.hpp"
+
 #include <algorithm>
 
 namespace worker {
@@ -13,22 +15,13 @@ using shared::http::RequestHead;
 /// More hops than this are no path, but somebody's game.
 constexpr std::size_t kHopsMax = 32;
 
-std::string_view trimmed(std::string_view text)
-{
-    while (text.starts_with(' ') || text.starts_with('\t'))
-        text.remove_prefix(1);
-    while (text.ends_with(' ') || text.ends_with('\t'))
-        text.remove_suffix(1);
-    return text;
-}
-
 /// Calls `take` with each part of a list.
 template <class Take>
 void each_part(std::string_view list, char separator, Take&& take)
 {
     while (!list.empty()) {
         const std::size_t end = std::min(list.find(separator), list.size());
-        take(trimmed(list.substr(0, end)));
+        take(shared::trimmed(list.substr(0, end)));
         list.remove_prefix(std::min(end + 1, list.size()));
     }
 }
@@ -53,8 +46,9 @@ std::string_view parameter(std::string_view element, std::string_view name)
     std::string_view found;
     each_part(element, ';', [&](std::string_view pair) {
         const std::size_t equals = pair.find('=');
-        if (equals != std::string_view::npos && iequals(trimmed(pair.substr(0, equals)), name))
-            found = trimmed(pair.substr(equals + 1));
+        if (equals != std::string_view::npos &&
+            iequals(shared::trimmed(pair.substr(0, equals)), name))
+            found = shared::trimmed(pair.substr(equals + 1));
     });
     return found;
 }
@@ -116,7 +110,7 @@ bool came_by_https(
 {
     if (trusted.empty() || !is_trusted(peer, trusted)) return false;
     const std::string_view protocol = request.fields.find("x-forwarded-proto");
-    if (protocol.data() != nullptr) return iequals(trimmed(protocol), "https");
+    if (protocol.data() != nullptr) return iequals(shared::trimmed(protocol), "https");
     return iequals(parameter(request.fields.find("forwarded"), "proto"), "https");
 }
 

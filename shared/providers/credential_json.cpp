@@ -1,6 +1,7 @@
 #include "shared/providers/credential_json.hpp"
 
 #include "shared/base/read_file.hpp"
+#include "shared/base/trim.hpp"
 #include "shared/providers/reset_time.hpp"
 
 #include <nlohmann/json.hpp>
@@ -52,20 +53,6 @@ std::string place_of(std::string_view text, std::size_t offset)
 Problem broken(std::string what)
 {
     return {"", std::move(what), "sign in again with the CLI and copy its file once more"};
-}
-
-bool is_space(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-std::string_view trimmed(std::string_view text)
-{
-    while (!text.empty() && is_space(text.front()))
-        text.remove_prefix(1);
-    while (!text.empty() && is_space(text.back()))
-        text.remove_suffix(1);
-    return text;
 }
 
 } // namespace

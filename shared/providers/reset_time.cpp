@@ -1,5 +1,7 @@
 #include "shared/providers/reset_time.hpp"
 
+#include "shared/base/trim.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -118,15 +120,6 @@ std::optional<double> decimal(Cursor& at)
     }
     if (digits == 0) return std::nullopt;
     return value;
-}
-
-std::string_view trimmed(std::string_view text)
-{
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
-        text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
-        text.remove_suffix(1);
-    return text;
 }
 
 /// Up to the millisecond: a wait that is cut short would be refused again.

@@ -1,6 +1,7 @@
 #include "shared/simulation/trace.hpp"
 
 #include "shared/base/read_file.hpp"
+#include "shared/base/trim.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -18,15 +19,6 @@ using nlohmann::json;
 
 /// One line's values by name; what is missing is empty.
 using Fields = std::map<std::string, std::string, std::less<>>;
-
-std::string_view trimmed(std::string_view text)
-{
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
-        text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r'))
-        text.remove_suffix(1);
-    return text;
-}
 
 /// Takes one value off a line of CSV; quotes keep commas, doubled quotes are one.
 std::string next_value(std::string_view& line)
