@@ -49,6 +49,8 @@ struct Direction {
     std::string out;       ///< what goes on to the other side
     std::string inject;    ///< frames of our own, sent at the next boundary
     bool dropping = false; ///< client's message that its user's limits did not let in
+    bool keeping = false;  ///< client's message that waits, whole, for the name of its model
+    std::string kept;      ///< it, as raw bytes
     bool close_seen = false;
 };
 
@@ -78,6 +80,7 @@ private:
     void on_frame_end(Direction& d, bool from_client);
     void on_upstream_message(Direction& d);
     void on_client_message(Direction& d);
+    void refuse_message(const shared::LimitHit& met);
     void on_source_closed(bool from_client);
     [[nodiscard]] std::string limit_frame(const shared::LimitHit& met) const;
     void finish(
@@ -217,13 +220,16 @@ void Tunnel::on_head(Direction& d, bool from_client)
     if (from_client && head.opcode == Opcode::text) {
         const shared::LimitHit met = turns_.admit();
         d.dropping = met.kind != shared::LimitKind::none;
-        if (d.dropping) {
-            down_.inject += limit_frame(met);
-            upstream_.abort(); // wakes the pump that sends it
-        }
+        d.keeping = !d.dropping && turns_.limits_models();
+        if (d.dropping) refuse_message(met);
     }
     if (d.dropping && !head.is_control()) {
         d.held.clear();
+        d.holding = false;
+        return;
+    }
+    if (d.keeping && !head.is_control()) {
+        d.kept.append(std::exchange(d.held, {}));
         d.holding = false;
         return;
     }
@@ -237,7 +243,13 @@ void Tunnel::on_payload(Direction& d, bool from_client, std::string_view raw)
 {
     const auto& head = d.tracker.head();
     if (d.dropping && !head.is_control()) return;
-    (d.holding ? d.held : d.out).append(raw);
+    const bool waits = d.keeping && !head.is_control();
+    if (waits && d.kept.size() + raw.size() > state_.config.max_replay_bytes) {
+        finish(
+            RequestOutcome::refused, kCloseTooBig, kCloseGoingAway, "too long to be looked into");
+        return;
+    }
+    (waits ? d.kept : d.holding ? d.held : d.out).append(raw);
     if (head.is_control()) {
         FrameTracker::unmask(head, d.tracker.payload_offset(), raw, d.control);
     } else if (d.text_message && from_client) {
@@ -277,10 +289,24 @@ void Tunnel::on_client_message(Direction& d)
 {
     const shared::LimitHit met = turns_.client_message(d.message);
     d.message = {};
-    if (met.kind == shared::LimitKind::none) return;
-    // Only a whole message names its model, and by then it is on its way: the connection ends with it.
-    last_to_client_ = limit_frame(met);
-    finish(RequestOutcome::refused, kClosePolicy, kCloseGoingAway, "model not allowed");
+    const bool kept = std::exchange(d.keeping, false);
+    const std::string waiting = std::exchange(d.kept, {});
+    if (met.kind == shared::LimitKind::none) {
+        d.out.append(waiting);
+    } else if (kept) {
+        refuse_message(met);
+    } else {
+        // The limit came while it was on its way already: the connection ends with it.
+        last_to_client_ = limit_frame(met);
+        finish(RequestOutcome::refused, kClosePolicy, kCloseGoingAway, "model not allowed");
+    }
+}
+
+/// The client is told in place of an answer, and may go on.
+void Tunnel::refuse_message(const shared::LimitHit& met)
+{
+    down_.inject += limit_frame(met);
+    upstream_.abort(); // wakes the pump that sends it
 }
 
 std::string Tunnel::limit_frame(const shared::LimitHit& met) const
@@ -354,7 +380,7 @@ void Tunnel::finish(
 void Tunnel::say_goodbye()
 {
     const auto part = [](Stream& to, Direction& d, std::string& last) {
-        const bool between_frames = d.tracker.at_boundary() || d.holding;
+        const bool between_frames = d.tracker.at_boundary() || d.holding || d.keeping;
         if (!between_frames) {
             to.reset();
             return;

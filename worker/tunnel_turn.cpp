@@ -50,6 +50,13 @@ shared::LimitHit TunnelTurns::admit()
     return met;
 }
 
+bool TunnelTurns::limits_models() const
+{
+    if (!start_.pool_user.is_set()) return false;
+    const auto user = shared::read_user(state_.segment, start_.pool_user, shared::now_unix());
+    return !user.limits.models.empty();
+}
+
 void TunnelTurns::give_back() noexcept
 {
     if (std::exchange(admitted_, false))

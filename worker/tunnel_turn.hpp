@@ -31,8 +31,11 @@ public:
     /// A client's message begins: whether its user's limits let another turn in.
     [[nodiscard]] shared::LimitHit admit();
 
-    /// A client's text message, or its first part if it was too long to keep. It is on its way already: a model that
-    /// the user may not use is only seen now.
+    /// Whether the user may use some models only: then a message has to wait until it has named its own.
+    [[nodiscard]] bool limits_models() const;
+
+    /// A client's text message, or its first part if it was too long to keep. A hit is about its model; the message
+    /// must not go out then.
     [[nodiscard]] shared::LimitHit client_message(std::string_view json);
 
     /// Whether the user may still call.

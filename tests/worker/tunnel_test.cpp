@@ -271,17 +271,48 @@ TEST_F(TunnelTest, AMessageThatStartsNoTurnIsNotCounted)
     EXPECT_EQ(received(upstream_end_), from_client(R"({"type":"response.cancel"})"));
 }
 
-TEST_F(TunnelTest, AModelThatTheUserMayNotUseEndsTheConnection)
+TEST_F(TunnelTest, AModelThatTheUserMayNotUseReachesNoUpstream)
 {
     UserLimits limits;
     limits.models = "gpt-4*";
     publish(limits);
     start();
-    send(client_end_, from_client(kCreate));
+    const std::string message = from_client(kCreate);
+    send(client_end_, message.substr(0, 40)); // the model is named in the rest
+    EXPECT_EQ(received(upstream_end_), "");
+    send(client_end_, message.substr(40));
+    EXPECT_EQ(received(upstream_end_), "");
     const std::string said = received(client_end_);
     EXPECT_NE(said.find("does not allow you this model"), std::string::npos) << said;
-    EXPECT_TRUE(done_);
+    EXPECT_FALSE(done_) << "the connection stays";
     EXPECT_EQ(user_in_flight(segment_, pool_user_), 0U);
+    EXPECT_TRUE(rows().empty());
+
+    // One that is allowed goes out as it came, once it is whole.
+    std::string allowed(kCreate);
+    allowed.replace(allowed.find("gpt-5.5"), 7, "gpt-4.1");
+    const std::string good = from_client(allowed);
+    send(client_end_, good.substr(0, 30));
+    EXPECT_EQ(received(upstream_end_), "");
+    send(client_end_, good.substr(30));
+    EXPECT_EQ(received(upstream_end_), good);
+}
+
+TEST_F(TunnelTest, AMessageThatIsTooLongToNameItsModelEndsTheConnection)
+{
+    config_.max_replay_bytes = 1000;
+    UserLimits limits;
+    limits.models = "gpt-4*";
+    publish(limits);
+    start();
+    const std::string message =
+        from_client(R"({"input":")" + std::string(2000, 'x') + R"(","model":"gpt-5.5"})");
+    send(client_end_, message.substr(0, 900));
+    EXPECT_FALSE(done_);
+    send(client_end_, message.substr(900));
+    EXPECT_TRUE(done_);
+    EXPECT_LT(received(upstream_end_).size(), 100U) << "a close frame at most";
+    EXPECT_NE(received(client_end_).find("too long to be looked into"), std::string::npos);
 }
 
 TEST_F(TunnelTest, ARevokedUserLosesTheConnectionWithinASecond)
