@@ -11,19 +11,28 @@ using shared::AccountAction;
 using shared::ActionResult;
 
 constexpr std::string_view kPrefix = "/admin/accounts/";
+constexpr std::string_view kOwnPrefix = "/api/pool/accounts/";
 
 struct Named {
     AccountAction action;
     std::string_view name;
 };
 
-constexpr std::array<Named, 6> kActions{
+constexpr std::array<Named, 9> kActions{
     {{AccountAction::enable, "enable"},
      {AccountAction::disable, "disable"},
      {AccountAction::clear, "clear"},
      {AccountAction::refresh, "refresh"},
      {AccountAction::test, "test"},
-     {AccountAction::options, "options"}}};
+     {AccountAction::options, "options"},
+     {AccountAction::pause, "pause"},
+     {AccountAction::resume, "resume"},
+     {AccountAction::add, "add"}}};
+
+bool is_for_users(AccountAction action) noexcept
+{
+    return action == AccountAction::pause || action == AccountAction::resume;
+}
 
 constexpr std::array<ActionButton, 5> kButtons{
     {{AccountAction::enable, "Enable", "Put it back into service"},
@@ -56,12 +65,11 @@ ActionWords failure_of(const shared::Message& answer)
     }
 }
 
-} // namespace
-
-std::optional<ActionPath> parse_action_path(std::string_view path)
+/// What follows `prefix` as an account and the name of an action.
+std::optional<ActionPath> parse_below(std::string_view path, std::string_view prefix)
 {
-    if (!path.starts_with(kPrefix)) return std::nullopt;
-    path.remove_prefix(kPrefix.size());
+    if (!path.starts_with(prefix)) return std::nullopt;
+    path.remove_prefix(prefix.size());
     const std::size_t slash = path.find('/');
     if (slash == 0 || slash == std::string_view::npos) return std::nullopt;
     const std::string_view name = path.substr(slash + 1);
@@ -70,6 +78,21 @@ std::optional<ActionPath> parse_action_path(std::string_view path)
             return ActionPath{shared::percent_decoded(path.substr(0, slash)), each.action};
     }
     return std::nullopt;
+}
+
+} // namespace
+
+std::optional<ActionPath> parse_action_path(std::string_view path)
+{
+    auto made = parse_below(path, kPrefix);
+    const bool known = made && !is_for_users(made->action) && made->action != AccountAction::add;
+    return known ? made : std::nullopt;
+}
+
+std::optional<ActionPath> parse_own_action_path(std::string_view path)
+{
+    auto made = parse_below(path, kOwnPrefix);
+    return made && is_for_users(made->action) ? made : std::nullopt;
 }
 
 std::string action_path(std::string_view account, AccountAction action)
@@ -125,6 +148,24 @@ ActionWords words_of(const shared::Message& answer)
     return {
         503,
         "The process that looks after accounts does not run; look at the log, then try again."};
+}
+
+unsigned status_of(shared::UploadEnd end) noexcept
+{
+    switch (end) {
+    case shared::UploadEnd::added:
+        return 201;
+    case shared::UploadEnd::replaced:
+    case shared::UploadEnd::unchanged:
+        return 200;
+    case shared::UploadEnd::invalid:
+        return 400;
+    case shared::UploadEnd::conflict:
+        return 409;
+    case shared::UploadEnd::failed:
+        break;
+    }
+    return 500;
 }
 
 bool leave_wish(shared::Segment& segment, const Question& question, std::uint64_t request)

@@ -3,8 +3,12 @@
 ///
 ///   POST /admin/accounts/<id>/enable | disable | clear | refresh | test
 ///   POST /admin/accounts/<id>/options        a JSON object as of a credential file's "codex_pool"; null takes back
+///   POST /admin/accounts                     a credential file (upload_form.hpp)
+///   POST /api/pool/accounts, /api/pool/accounts/<id>/pause | resume      the same for pool users and what is theirs
 #pragma once
 
+#include "shared/base/owned_fd.hpp"
+#include "shared/ipc/account_upload.hpp"
 #include "shared/ipc/messages.hpp"
 #include "shared/segment/layout.hpp"
 
@@ -19,8 +23,10 @@ namespace admin_ui {
 /// Something to be asked of the refresher before a request can be answered.
 struct Question {
     shared::Message message; ///< without its number
-    std::string account;     ///< id; empty for a reload
+    std::string account;     ///< id; empty for a reload and an upload
     std::string options;     ///< for AccountAction::options
+    shared::OwnedFd
+        upload; ///< for AccountAction::add: the file, later the answer (ipc/account_upload.hpp)
 };
 
 /// A path below /admin/accounts/ in its parts, percent escapes undone.
@@ -31,6 +37,8 @@ struct ActionPath {
 
 /// Nothing if the path is no account's action.
 [[nodiscard]] std::optional<ActionPath> parse_action_path(std::string_view path);
+/// The same for a path below /api/pool/accounts/: pause and resume only.
+[[nodiscard]] std::optional<ActionPath> parse_own_action_path(std::string_view path);
 
 /// The path that asks for it, for a form.
 [[nodiscard]] std::string action_path(std::string_view account, shared::AccountAction action);
@@ -55,6 +63,8 @@ struct ActionWords {
 };
 
 [[nodiscard]] ActionWords words_of(const shared::Message& answer);
+/// The same of an upload.
+[[nodiscard]] unsigned status_of(shared::UploadEnd end) noexcept;
 
 /// Puts a question's options where the refresher finds them when its message comes. One at a time: false if another
 /// one is still there.

@@ -165,7 +165,7 @@ Html details_part(const AccountView& account, UnixMillis now)
 }
 
 /// Forms that do something to the account; they work without scripts.
-Html actions_part(const AccountView& account)
+Html actions_part(const AccountView& account, std::string_view csrf)
 {
     Html html;
     if (account.status.condition == AccountCondition::removed) return html;
@@ -173,7 +173,8 @@ Html actions_part(const AccountView& account)
     const std::string_view id = account.identity.id.view();
     html.raw("<form class=\"account-actions\" method=\"post\" aria-label=\"Actions on ")
         .text(id)
-        .raw("\">");
+        .raw("\">")
+        .add(hidden_field("csrf", csrf));
     for (const ActionButton& button : action_buttons()) {
         const bool other_way = button.action == (disabled ? shared::AccountAction::disable
                                                           : shared::AccountAction::enable);
@@ -188,7 +189,8 @@ Html actions_part(const AccountView& account)
 
 } // namespace
 
-Html account_part(const AccountView& account, const RecentUse& recent, UnixMillis now)
+Html account_part(
+    const AccountView& account, const RecentUse& recent, std::string_view csrf, UnixMillis now)
 {
     const auto& identity = account.identity;
     const shared::StateInfo& state = shared::state_info(account.status.condition);
@@ -212,7 +214,7 @@ Html account_part(const AccountView& account, const RecentUse& recent, UnixMilli
     if (!identity.problem.empty())
         html.raw("<p class=\"note\">").text(identity.problem.view()).raw("</p>\n");
     html.add(windows_part(account, now)).add(facts_part(account, recent));
-    html.add(details_part(account, now)).add(actions_part(account));
+    html.add(details_part(account, now)).add(actions_part(account, csrf));
     return html.raw("</article>\n");
 }
 

@@ -59,6 +59,7 @@ SiteSettings site_settings(const shared::Config& config)
     settings.friend_tagline = config.friend_tagline;
     settings.prices_file = config.prices_file;
     settings.metrics_users = config.metrics_users;
+    settings.allow_contributions = config.allow_contributions;
     return settings;
 }
 
@@ -86,9 +87,9 @@ int serve(
     Routes routes(segment, usage, site_settings(config));
     routes.add_people(people);
     shared::ControlChannel channel(loop, shared::kControlFd);
-    const auto send = [&channel, &arguments](Message message) {
+    const auto send = [&channel, &arguments](Message message, int attached) {
         message.generation = arguments.generation;
-        channel.send(message);
+        channel.send(message, attached);
     };
     clear_wishes(segment);
     Server server(loop, shared::kListenFd, routes, send, Server::Deadlines());
@@ -111,7 +112,7 @@ int serve(
     });
     if (fcntl(shared::kOwnerListenFd, F_GETFD) >= 0) server.listen_also(shared::kOwnerListenFd);
     server.start();
-    send({}); // ready
+    send({}, -1); // ready
     loop.run();
     shared::log::info("event=stopped");
     return 0;

@@ -191,6 +191,7 @@ PageResponse PeopleRoutes::login(const PageRequest& request, UnixMillis now)
     const Fields fields(request);
     if (!fields.problem().empty()) return error_response(request, 400, fields.problem());
     if (fields.has("password")) return owner_login(request, fields, now);
+    if (fields.has("key")) return key_login(request, fields, now);
     Claimed made = claimed(request, fields, now);
     if (made.refusal) return std::move(*made.refusal);
     PageRequest signed_in = request;
@@ -219,6 +220,38 @@ PeopleRoutes::owner_login(const PageRequest& request, const Fields& fields, Unix
     PageResponse answer = see_other("/status");
     sign_in(answer, request, people_.owner_session(now));
     return answer;
+}
+
+PageResponse
+PeopleRoutes::key_login(const PageRequest& request, const Fields& fields, UnixMillis now)
+{
+    // Wrong ones count like wrong friend codes: whoever has a right one could have joined anyway.
+    const std::string client = client_of(request);
+    shared::Segment& segment = people_.segment();
+    const auto wait = shared::attempt_wait(segment, AttemptTarget::friend_code, client, now);
+    if (wait.count() > 0) return slow_down(request, wait, "Too many wrong tries");
+    const User* const user = holder_of(fields.text("key"), now);
+    shared::note_attempt(segment, AttemptTarget::friend_code, client, user != nullptr, now);
+    if (user == nullptr) {
+        shared::log::warn("event=user_key_wrong client={}", request.caller.address);
+        return error_response(
+            request, 403, "This is no key of this pool, or it does not work any more.");
+    }
+    shared::log::info("event=user_signed_in user={} client={}", user->id, request.caller.address);
+    PageResponse answer = see_other("/me");
+    sign_in(answer, request, people_.user_session(*user, now));
+    return answer;
+}
+
+const User* PeopleRoutes::holder_of(std::string_view key, UnixMillis now) const
+{
+    const auto credential = people_.key().verify(key, now);
+    if (!credential || credential->use != shared::CredentialUse::access) return nullptr;
+    const User* const user = people_.store().find(credential->user);
+    const bool works = user != nullptr && user->generation == credential->generation &&
+                       !user->disabled &&
+                       !(user->limits.expires_at.is_set() && user->limits.expires_at <= now);
+    return works ? user : nullptr;
 }
 
 PageResponse PeopleRoutes::logout(const PageRequest& request) const

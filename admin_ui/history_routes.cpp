@@ -3,6 +3,7 @@
 #include "admin_ui/history_pages.hpp"
 #include "admin_ui/pages.hpp"
 #include "admin_ui/routes.hpp"
+#include "admin_ui/upload_form.hpp"
 #include "admin_ui/usage_page.hpp"
 #include "admin_ui/usage_view.hpp"
 #include "admin_ui/views.hpp"
@@ -155,7 +156,7 @@ shared::Result<UsageReport> Routes::report(const UsageRange& range)
 {
     auto rows = usage_.usage(range);
     if (!rows.has_value()) return rows.error();
-    return usage_report(range, *rows, prices_, paid_by_use());
+    return usage_report(range, *rows, prices_.current(), paid_by_use());
 }
 
 PageResponse Routes::status(const PageRequest& request, PoolView pool)
@@ -169,6 +170,8 @@ PageResponse Routes::status(const PageRequest& request, PoolView pool)
     PoolPageView view;
     view.running = running_requests(segment_);
     view.recent = recent_use(pool.now, view.problem);
+    view.csrf = csrf_of(request);
+    view.add_account = upload_form(registry_, "/admin/accounts", view.csrf, "Add the account");
     return made_response(200, kHtmlType, status_page(pool, view));
 }
 
@@ -221,11 +224,11 @@ PageResponse Routes::usage(const PageRequest& request, bool as_page, UnixMillis 
         if (view.last.empty() && by_length) view.last = "7d";
         view.list_costs = list_costs;
         view.audience = owner ? Audience::owner : Audience::friend_;
-        return made_response(200, kHtmlType, usage_page(view, prices_));
+        return made_response(200, kHtmlType, usage_page(view, prices_.current()));
     }
     if (!made.has_value()) return error_response(request, 503, made.error().text());
-    if (text) return made_response(200, kTextType, usage_text(*made, prices_, style));
-    return made_response(200, kJsonType, usage_json(*made, prices_));
+    if (text) return made_response(200, kTextType, usage_text(*made, prices_.current(), style));
+    return made_response(200, kJsonType, usage_json(*made, prices_.current()));
 }
 
 PageResponse Routes::requests(const PageRequest& request, bool as_page, UnixMillis now)
@@ -318,6 +321,7 @@ PageResponse Routes::live(const PageRequest& request, UnixMillis now, std::int64
     cursor.parts = parts;
     std::string problem; // the page has said it already
     if (parts) cursor.recent = recent_use(now, problem);
+    if (parts) cursor.csrf = csrf_of(request);
     return made;
 }
 

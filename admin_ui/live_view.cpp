@@ -238,8 +238,8 @@ live_json(const PoolView& pool, const Running& running, const std::vector<shared
     return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::vector<PagePart>
-live_parts(const PoolView& pool, const Running& running, const RecentUse& recent)
+std::vector<PagePart> live_parts(
+    const PoolView& pool, const Running& running, const RecentUse& recent, std::string_view csrf)
 {
     std::vector<PagePart> parts;
     parts.push_back({"state", state_part(pool)});
@@ -248,7 +248,8 @@ live_parts(const PoolView& pool, const Running& running, const RecentUse& recent
     parts.push_back({"running", running_part(running, pool.now)});
     parts.push_back({"accounts", account_list_part(pool)});
     for (const AccountView& account : pool.accounts)
-        parts.push_back({account_element_id(account), account_part(account, recent, pool.now)});
+        parts.push_back(
+            {account_element_id(account), account_part(account, recent, csrf, pool.now)});
     parts.push_back({"processes", workers_part(pool)});
     return parts;
 }
@@ -265,7 +266,7 @@ next_live(shared::Segment& segment, LiveCursor& cursor, UnixMillis now, std::int
         return "event: snapshot\ndata: " + snapshot + "\n\n";
     }
     std::string out;
-    for (const PagePart& part : live_parts(pool, running, cursor.recent)) {
+    for (const PagePart& part : live_parts(pool, running, cursor.recent, cursor.csrf)) {
         const std::size_t hash = std::hash<std::string>()(part.html.str());
         const auto known = cursor.sent.find(part.id);
         if (known != cursor.sent.end() && known->second == hash) continue;

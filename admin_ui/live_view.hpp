@@ -61,15 +61,19 @@ struct PagePart {
     Html html;
 };
 
-/// All of them, in the order of the page.
-[[nodiscard]] std::vector<PagePart>
-live_parts(const PoolView& pool, const Running& running, const RecentUse& recent);
+/// All of them, in the order of the page. `csrf`: what its forms have to show.
+[[nodiscard]] std::vector<PagePart> live_parts(
+    const PoolView& pool,
+    const Running& running,
+    const RecentUse& recent,
+    std::string_view csrf = {});
 
 /// One watcher.
 struct LiveCursor {
     bool parts = false; ///< of the page; else JSON
     shared::UnixMillis next_at;
     RecentUse recent;
+    std::string csrf;
     std::map<std::string, std::size_t, std::less<>> sent; ///< hashes of the parts it has
 };
 

@@ -69,6 +69,14 @@ Html choice_link(std::string_view href, std::string_view label, bool chosen)
     return html.text(label).raw("</a>");
 }
 
+Html hidden_field(std::string_view name, std::string_view value)
+{
+    Html html;
+    if (value.empty()) return html;
+    html.raw("<input type=\"hidden\" name=\"").text(name).raw("\" value=\"");
+    return html.text(value).raw("\">");
+}
+
 std::string grouped_number(std::int64_t value)
 {
     constexpr const char* kNarrowSpace = "\u202F";

@@ -24,6 +24,9 @@ namespace admin_ui {
 /// A link among its alternatives; the chosen one is marked.
 [[nodiscard]] Html choice_link(std::string_view href, std::string_view label, bool chosen);
 
+/// A field of a form that is not shown; nothing if it has no value.
+[[nodiscard]] Html hidden_field(std::string_view name, std::string_view value);
+
 using shared::short_number;
 /// 1234567 -> "1 234 567", with narrow spaces.
 [[nodiscard]] std::string grouped_number(std::int64_t value);

@@ -62,14 +62,19 @@ std::string status_page(const PoolView& pool, const PoolPageView& view)
     html.add(problems_part(pool)).add(running_part(view.running, pool.now));
     html.raw("<h2>Accounts</h2>\n");
     if (pool.accounts.empty()) {
-        html.raw("<p class=\"soft\">None. Put credential files into the pool folder, then "
-                 "re-read it.</p>\n");
+        html.raw("<p class=\"soft\">None. Add one below, or put credential files into the "
+                 "pool folder and re-read it.</p>\n");
     }
     html.raw("<div id=\"accounts\" class=\"accounts\" data-list>\n");
     for (const AccountView& account : pool.accounts)
-        html.add(account_part(account, view.recent, pool.now));
-    html.raw("</div>\n<form class=\"page-actions\" method=\"post\" action=\"/admin/reload\">"
-             "<button>Re-read the pool folder</button></form>\n");
+        html.add(account_part(account, view.recent, view.csrf, pool.now));
+    html.raw("</div>\n<form class=\"page-actions\" method=\"post\" action=\"/admin/reload\">");
+    html.add(hidden_field("csrf", view.csrf));
+    html.raw("<button>Re-read the pool folder</button></form>\n");
+    html.raw("<details id=\"add-account\"><summary>Add an account</summary>\n");
+    html.raw("<p class=\"soft\">Send the file that the vendor's CLI wrote when you signed in, or ");
+    html.raw("an API key. It is checked, stored where only the pool can read it, and used at ");
+    html.raw("once.</p>\n").add(view.add_account).raw("</details>\n");
     html.raw("<output id=\"message\" aria-live=\"polite\"></output>\n").add(workers_part(pool));
     html.raw("<noscript><p class=\"soft\">Without scripts this page does not renew itself; reload "
              "it to see changes.</p></noscript>\n");
@@ -78,6 +83,15 @@ std::string status_page(const PoolView& pool, const PoolPageView& view)
     frame.place = "/status";
     frame.script = "live.js";
     return framed(frame, html);
+}
+
+std::string notice_page(
+    const Frame& frame, std::string_view sentence, std::string_view back, std::string_view words)
+{
+    Html html;
+    html.raw("<h1>").text(frame.title).raw("</h1>\n<p class=\"lead\" role=\"status\">");
+    html.text(sentence).raw("</p>\n<p><a href=\"").text(back).raw("\">").text(words);
+    return framed(frame, html.raw("</a></p>\n"));
 }
 
 std::string error_page(std::string_view title, std::string_view message)

@@ -2,6 +2,7 @@
 /// frame. Pure; everything from outside is escaped by html.hpp.
 #pragma once
 
+#include "admin_ui/frame.hpp"
 #include "admin_ui/live_view.hpp"
 #include "admin_ui/pool_view.hpp"
 
@@ -15,6 +16,8 @@ struct PoolPageView {
     Running running;
     RecentUse recent;    ///< of the last day, by account
     std::string problem; ///< why there is no history, if there is a reason
+    std::string csrf;    ///< what its forms have to show; empty = nobody is signed in by cookie
+    Html add_account;    ///< the form
 };
 
 /// `/` in local mode: the set-ups, with the address the client itself used.
@@ -25,6 +28,10 @@ struct PoolPageView {
 
 /// `/status`: the Pool page.
 [[nodiscard]] std::string status_page(const PoolView& pool, const PoolPageView& view);
+
+/// What came of a form: one sentence, and where to go on.
+[[nodiscard]] std::string notice_page(
+    const Frame& frame, std::string_view sentence, std::string_view back, std::string_view words);
 
 [[nodiscard]] std::string error_page(std::string_view title, std::string_view message);
 

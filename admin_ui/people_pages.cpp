@@ -1,6 +1,7 @@
 #include "admin_ui/people_pages.hpp"
 
 #include "admin_ui/frame.hpp"
+#include "admin_ui/page_parts.hpp"
 #include "admin_ui/setup_script.hpp"
 #include "shared/base/time_text.hpp"
 
@@ -24,14 +25,6 @@ std::string framed_page(const PageFrame& page, const Html& content)
     if (page.role == CallerRole::user) frame.audience = Audience::friend_;
     if (page.role == CallerRole::owner) frame.audience = Audience::owner;
     return framed(frame, content);
-}
-
-Html hidden(std::string_view name, std::string_view value)
-{
-    Html html;
-    if (value.empty()) return html;
-    html.raw("<input type=\"hidden\" name=\"").text(name).raw("\" value=\"");
-    return html.text(value).raw("\">");
 }
 
 Html code_block(std::string_view text)
@@ -182,14 +175,16 @@ Html user_row(const UserView& view, const PageFrame& frame, UnixMillis now)
     html.number(static_cast<long long>(view.week_tokens)).raw("</td><td class=\"num\">");
     html.number(view.in_flight).raw("</td><td class=\"wide\">").text(limits_in_words(view.limits));
     html.raw("</td><td class=\"wide\"><form method=\"post\" class=\"user-actions\">");
-    html.add(hidden("csrf", frame.csrf)).add(hidden("version", std::to_string(user.version)));
+    html.add(hidden_field("csrf", frame.csrf))
+        .add(hidden_field("version", std::to_string(user.version)));
     html.add(action_button(user.id, "invite", "Set-up links"));
     html.add(action_button(user.id, "rotate", "Rotate keys"));
     html.add(
         user.disabled ? action_button(user.id, "enable", "Enable")
                       : action_button(user.id, "disable", "Disable"));
     html.raw("</form><details><summary>Limits</summary><form method=\"post\">");
-    html.add(hidden("csrf", frame.csrf)).add(hidden("version", std::to_string(user.version)));
+    html.add(hidden_field("csrf", frame.csrf))
+        .add(hidden_field("version", std::to_string(user.version)));
     html.add(limit_fields(&user)).add(action_button(user.id, "limits", "Save limits"));
     html.add(action_button(user.id, "delete", "Delete for good"));
     return html.raw("</form></details></td></tr>\n");
@@ -210,7 +205,7 @@ Html create_part(const PageFrame& frame)
     Html html;
     html.raw("<section class=\"card\" id=\"new\"><h2>New user</h2>\n");
     html.raw("<form method=\"post\" action=\"/admin/pool-users\">");
-    html.add(hidden("csrf", frame.csrf)).add(field("name", "Name", "off"));
+    html.add(hidden_field("csrf", frame.csrf)).add(field("name", "Name", "off"));
     html.add(field("email", "E-mail", "off"));
     html.raw("<details><summary>Limits</summary>").add(limit_fields(nullptr)).raw("</details>\n");
     return html.raw("<p><button>Create and show set-up links</button></p></form></section>\n");
@@ -246,12 +241,18 @@ std::string landing_for_friends(
         html.raw("<p class=\"field\"><label for=\"code\">Friend code</label><input id=\"code\" ");
         html.raw("name=\"code\" type=\"password\" required autocomplete=\"off\"></p>\n");
         html.add(field("email", "E-mail (if you like)", "email"));
-        html.raw(
-            "<p><button>Join</button></p></form>\n<p class=\"soft\">You have joined before? Ask ");
-        html.raw("the owner for a set-up link.</p></section>\n");
+        html.raw("<p><button>Join</button></p></form></section>\n");
     } else {
         html.raw("<p>This pool is shared. To use it, ask its owner for a set-up link.</p>\n");
     }
+    html.raw("<details><summary>You have joined before?</summary>\n");
+    html.raw("<form method=\"post\" action=\"/login\"><p class=\"field\"><label for=\"key\">");
+    html.raw("One of your keys</label><input id=\"key\" name=\"key\" type=\"password\" required ");
+    html.raw(
+        "autocomplete=\"off\"></p>\n<p class=\"soft\">Any key of this pool will do. On a machine ");
+    html.raw("that is set up one stands in <code>~/.codex-pool-setup/env.sh</code> or ");
+    html.raw("<code>~/.claude/settings.json</code>. Without one, ask the owner for a set-up ");
+    html.raw("link.</p><p><button>Sign in</button></p></form></details>\n");
     if (has_password) {
         html.raw(
             "<details><summary>For the owner</summary><form method=\"post\" action=\"/login\">\n");
@@ -280,7 +281,7 @@ std::string one_setup_page(const SetupView& view)
 }
 
 std::string
-my_page(const PageFrame& frame, const UserView& user, const SetupView& setup, UnixMillis /*now*/)
+my_page(const PageFrame& frame, const UserView& user, const SetupView& setup, const Html& accounts)
 {
     Html html;
     html.raw("<h1>")
@@ -296,7 +297,8 @@ my_page(const PageFrame& frame, const UserView& user, const SetupView& setup, Un
         html.raw("; until ").text(shared::iso_time(user.limits.expires_at));
     html.raw(".</p>\n");
     if (setup.tabs.empty()) {
-        html.raw("<form method=\"post\" action=\"/me/setup\">").add(hidden("csrf", frame.csrf));
+        html.raw("<form method=\"post\" action=\"/me/setup\">")
+            .add(hidden_field("csrf", frame.csrf));
         html.raw("<p><button>Show how to set up my CLIs</button></p></form>\n");
     } else {
         html.raw(
@@ -304,11 +306,13 @@ my_page(const PageFrame& frame, const UserView& user, const SetupView& setup, Un
         html.raw("this page shows them once. You get new ones here whenever you like.</p>\n");
         html.add(tabs_part(setup));
     }
+    html.add(accounts);
     html.raw(
         "<h2>Your keys</h2>\n<p>New keys make all your old ones worthless: every CLI then has to ");
     html.raw("be set up again.</p>\n<form method=\"post\" action=\"/me/rotate\">");
-    html.add(hidden("csrf", frame.csrf)).raw("<p><button>Replace my keys</button></p></form>\n");
-    html.raw("<form method=\"post\" action=\"/logout\">").add(hidden("csrf", frame.csrf));
+    html.add(hidden_field("csrf", frame.csrf))
+        .raw("<p><button>Replace my keys</button></p></form>\n");
+    html.raw("<form method=\"post\" action=\"/logout\">").add(hidden_field("csrf", frame.csrf));
     html.raw("<p><button>Sign out</button></p></form>\n");
     return framed_page(frame, html);
 }

@@ -47,8 +47,9 @@ struct PageFrame {
 [[nodiscard]] std::string landing_for_friends(
     std::string_view name, std::string_view tagline, bool takes_friends, bool has_password);
 [[nodiscard]] std::string one_setup_page(const SetupView& view);
-[[nodiscard]] std::string my_page(
-    const PageFrame& frame, const UserView& user, const SetupView& setup, shared::UnixMillis now);
+/// `accounts`: those that are the user's, and the form for more; may be empty.
+[[nodiscard]] std::string
+my_page(const PageFrame& frame, const UserView& user, const SetupView& setup, const Html& accounts);
 
 struct PeopleView {
     std::vector<UserView> users;

@@ -1,7 +1,9 @@
 #include "admin_ui/people_routes.hpp"
 
+#include "admin_ui/own_accounts.hpp"
 #include "admin_ui/people_pages.hpp"
 #include "admin_ui/responses.hpp"
+#include "admin_ui/upload_form.hpp"
 #include "admin_ui/user_view.hpp"
 
 #include <openssl/crypto.h>
@@ -105,9 +107,20 @@ PeopleRoutes::refused(const PageRequest& request, const Fields& fields) const
     if (is_cross_site(request))
         return error_response(request, 403, "Another site may not ask for this.");
     if (!fields.problem().empty()) return error_response(request, 400, fields.problem());
-    if (!request.caller.by_session) return std::nullopt;
     const std::string shown = request.csrf_token.empty() ? fields.text("csrf") : request.csrf_token;
-    if (same(shown, people_.csrf_token(request.caller.user))) return std::nullopt;
+    return token_refused(request, shown);
+}
+
+std::string PeopleRoutes::csrf_of(const PageRequest& request) const
+{
+    return request.caller.by_session ? people_.csrf_token(request.caller.user) : std::string();
+}
+
+std::optional<PageResponse>
+PeopleRoutes::token_refused(const PageRequest& request, std::string_view shown) const
+{
+    if (!request.caller.by_session || same(shown, people_.csrf_token(request.caller.user)))
+        return std::nullopt;
     return error_response(
         request, 403, "The form is of another session; open the page again, then repeat.");
 }
@@ -150,7 +163,7 @@ PageResponse PeopleRoutes::me_page(
     frame.title = "My pool";
     frame.role = CallerRole::user;
     frame.place = "/status/setup";
-    if (request.caller.by_session) frame.csrf = people_.csrf_token(user.id);
+    frame.csrf = csrf_of(request);
     SetupView view;
     view.show_keys = true;
     if (links) {
@@ -167,7 +180,24 @@ PageResponse PeopleRoutes::me_page(
                 *address,
                 link.token));
     }
-    return made_response(200, kHtmlType, my_page(frame, view_user(people_, user, now), view, now));
+    const Html accounts = my_accounts(user, frame.csrf, now);
+    return made_response(
+        200, kHtmlType, my_page(frame, view_user(people_, user, now), view, accounts));
+}
+
+Html PeopleRoutes::my_accounts(const User& user, std::string_view csrf, shared::UnixMillis now)
+{
+    const std::vector<OwnAccount> own = own_accounts(people_.segment(), user.id, now);
+    Html html;
+    if (own.empty() && !site_.allow_contributions) return html;
+    html.raw("<h2>Your accounts</h2>\n").add(own_accounts_part(own, csrf, now));
+    if (!site_.allow_contributions) return html;
+    html.raw("<details id=\"add-account\"><summary>Contribute an account</summary>\n");
+    html.raw(
+        "<p class=\"soft\">Everybody in this pool is then served by it too. Its credentials stay ");
+    html.raw("on the pool's machine, and you can pause it whenever you like.</p>\n");
+    html.add(upload_form(people_.registry(), "/api/pool/accounts", csrf, "Contribute it"));
+    return html.raw("</details>\n");
 }
 
 PageResponse PeopleRoutes::people_page(
@@ -177,7 +207,7 @@ PageResponse PeopleRoutes::people_page(
     frame.title = "People";
     frame.role = CallerRole::owner;
     frame.place = "/status/people";
-    if (request.caller.by_session) frame.csrf = people_.csrf_token(request.caller.user);
+    frame.csrf = csrf_of(request);
     PeopleView view;
     view.users = view_users(people_, now);
     view.link_hours = people_.settings().setup_token_hours;

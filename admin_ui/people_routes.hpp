@@ -11,6 +11,7 @@
 #pragma once
 
 #include "admin_ui/fields.hpp"
+#include "admin_ui/html.hpp"
 #include "admin_ui/people.hpp"
 #include "admin_ui/routes.hpp"
 
@@ -28,11 +29,29 @@ public:
     /// Both outlive the routes.
     PeopleRoutes(People& people, const SiteSettings& site);
 
+    /// What the forms of pages for this caller hold: empty unless a cookie signed it in.
+    [[nodiscard]] std::string csrf_of(const PageRequest& request) const;
+    /// Why a request with this token may not change anything; nothing if it may.
+    [[nodiscard]] std::optional<PageResponse>
+    token_refused(const PageRequest& request, std::string_view shown) const;
+
     /// Nothing if the path is none of these.
     [[nodiscard]] std::optional<PageResponse>
     answer(const PageRequest& request, shared::UnixMillis now);
 
 private:
+    /// What a path below /setup and /config is about, or why it is about nothing.
+    struct SetUp {
+        std::optional<PageResponse> refusal;
+        const shared::Provider* provider = nullptr;
+        std::string address;
+        std::string_view token;   ///< of the path
+        std::optional<User> user; ///< whose link it is; nobody's = local mode
+        shared::ClientSetup setup;
+    };
+
+    [[nodiscard]] SetUp
+    find_setup(const PageRequest& request, std::string_view rest, shared::UnixMillis now);
     [[nodiscard]] PageResponse landing() const;
     [[nodiscard]] PageResponse
     setup(const PageRequest& request, std::string_view rest, shared::UnixMillis now);
@@ -42,6 +61,11 @@ private:
     [[nodiscard]] PageResponse login(const PageRequest& request, shared::UnixMillis now);
     [[nodiscard]] PageResponse
     owner_login(const PageRequest& request, const Fields& fields, shared::UnixMillis now);
+    /// A user who has joined before signs in on a new browser with one of their pool credentials.
+    [[nodiscard]] PageResponse
+    key_login(const PageRequest& request, const Fields& fields, shared::UnixMillis now);
+    /// Whose access credential this is, if that user may call; nullptr if not.
+    [[nodiscard]] const User* holder_of(std::string_view key, shared::UnixMillis now) const;
     [[nodiscard]] PageResponse logout(const PageRequest& request) const;
     [[nodiscard]] PageResponse token(const PageRequest& request, shared::UnixMillis now);
     [[nodiscard]] PageResponse
@@ -64,6 +88,9 @@ private:
     [[nodiscard]] PageResponse setup_page(const PageRequest& request, shared::UnixMillis now);
     [[nodiscard]] PageResponse
     me_page(const PageRequest& request, const User& user, shared::UnixMillis now, bool links);
+
+    /// The part of a user's page with the accounts that are theirs; empty if there is nothing to say.
+    [[nodiscard]] Html my_accounts(const User& user, std::string_view csrf, shared::UnixMillis now);
 
     /// What comes of a friend code: a new user, or why not.
     struct Claimed {

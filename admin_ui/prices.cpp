@@ -1,6 +1,7 @@
 #include "admin_ui/prices.hpp"
 
 #include "admin_ui/assets.hpp"
+#include "shared/base/log.hpp"
 #include "shared/base/read_file.hpp"
 
 #include <nlohmann/json.hpp>
@@ -13,7 +14,7 @@ using shared::Problem;
 using shared::Result;
 
 constexpr std::size_t kPricesBytesMax = std::size_t{256} * 1024;
-constexpr const char* kRemedy = "see etc/prices.json for the form, and restart";
+constexpr const char* kRemedy = "see etc/prices.json for the form";
 
 /// A price: a number that is not below zero; `fallback` if it is absent.
 std::optional<double> price(const Json& entry, const char* name, std::optional<double> fallback)
@@ -105,6 +106,19 @@ PriceList PriceList::load(const std::filesystem::path& own_file)
     PriceList list = built_in.has_value() ? std::move(*built_in) : PriceList();
     list.problem_ = std::move(problem);
     return list;
+}
+
+const PriceList& Prices::current()
+{
+    const FileStamp now = own_file_.empty() ? FileStamp() : stamp_of(own_file_);
+    if (known_ == now) return list_;
+    list_ = PriceList::load(own_file_);
+    if (!list_.problem().empty())
+        shared::log::warn("event=price_list_refused {}", list_.problem());
+    else if (known_)
+        shared::log::info("event=price_list_read where=\"{}\"", list_.where());
+    known_ = now;
+    return list_;
 }
 
 const ModelPrice* PriceList::find(std::string_view model) const

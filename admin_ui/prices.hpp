@@ -1,6 +1,7 @@
 /// API list prices, from the built-in etc/prices.json or the owner's own file (`prices_file`). Nothing is ever fetched.
 #pragma once
 
+#include "admin_ui/file_stamp.hpp"
 #include "admin_ui/pool_view.hpp"
 #include "shared/base/result.hpp"
 
@@ -8,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace admin_ui {
@@ -55,6 +57,20 @@ private:
     std::string where_ = "built-in";
     std::string problem_;
     std::vector<ModelPrice> models_;
+};
+
+/// The list that holds now: the owner's file is read again when it has changed.
+class Prices {
+public:
+    explicit Prices(std::filesystem::path own_file) : own_file_(std::move(own_file)) {}
+
+    /// Good until the next call. What is wrong with a changed file goes to the log, once.
+    [[nodiscard]] const PriceList& current();
+
+private:
+    std::filesystem::path own_file_;
+    std::optional<FileStamp> known_;
+    PriceList list_;
 };
 
 } // namespace admin_ui

@@ -37,6 +37,11 @@ bool is_cross_site(const PageRequest& request)
     return scheme == std::string::npos || request.origin.substr(scheme + 3) != request.host;
 }
 
+std::string doer(const PageRequest& request)
+{
+    return request.caller.user.empty() ? "owner" : request.caller.user;
+}
+
 PageResponse method_not_allowed(const PageRequest& request, const char* allow)
 {
     PageResponse made = error_response(

@@ -19,6 +19,9 @@ namespace admin_ui {
 /// Whether a page of another origin made the browser send this.
 [[nodiscard]] bool is_cross_site(const PageRequest& request);
 
+/// Who does it, for the log.
+[[nodiscard]] std::string doer(const PageRequest& request);
+
 [[nodiscard]] PageResponse method_not_allowed(const PageRequest& request, const char* allow);
 
 } // namespace admin_ui

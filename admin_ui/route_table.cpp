@@ -26,6 +26,7 @@ constexpr std::array kRoutes{
     RouteInfo{Page::admin_why, "GET", "/admin/why"},
     RouteInfo{Page::admin_reload, "POST", "/admin/reload"},
     RouteInfo{Page::admin_upgrade, "POST", "/admin/upgrade"},
+    RouteInfo{Page::admin_add, "POST", "/admin/accounts"},
     RouteInfo{Page::admin_action, "POST", "/admin/accounts/{id}/{action}"},
     RouteInfo{Page::stats, "GET", "/api/pool/stats", kCompressed},
     RouteInfo{Page::stats_users, "GET", "/api/pool/users", kCompressed},
@@ -33,6 +34,9 @@ constexpr std::array kRoutes{
     RouteInfo{Page::stats_user_hourly, "GET", "/api/pool/users/{id}/hourly"},
     RouteInfo{Page::stats_daily, "GET", "/api/pool/daily-breakdown"},
     RouteInfo{Page::stats_hourly, "GET", "/api/pool/hourly"},
+    RouteInfo{Page::own_accounts, "GET", "/api/pool/accounts"},
+    RouteInfo{Page::own_add, "POST", "/api/pool/accounts"},
+    RouteInfo{Page::own_action, "POST", "/api/pool/accounts/{id}/{action}"},
     RouteInfo{Page::whoami, "GET", "/api/pool/whoami"},
     RouteInfo{Page::openapi, "GET", "/api/openapi.json", kCompressed},
 };
@@ -67,13 +71,15 @@ std::span<const RouteInfo> route_table() noexcept
     return kRoutes;
 }
 
-const RouteInfo* find_route(std::string_view path) noexcept
+const RouteInfo* find_route(std::string_view path, std::string_view method) noexcept
 {
-    const auto* const found =
-        std::find_if(kRoutes.begin(), kRoutes.end(), [path](const RouteInfo& route) {
-            return matches(route.path, path);
-        });
-    return found == kRoutes.end() ? nullptr : found;
+    const RouteInfo* first = nullptr;
+    for (const RouteInfo& route : kRoutes) {
+        if (!matches(route.path, path)) continue;
+        if (route.method == method) return &route;
+        if (first == nullptr) first = &route;
+    }
+    return first;
 }
 
 } // namespace admin_ui

@@ -27,6 +27,10 @@ enum class Page : std::uint8_t {
     admin_reload,
     admin_upgrade,
     admin_action,
+    admin_add,
+    own_accounts,
+    own_add,
+    own_action,
     stats,
     stats_users,
     stats_user_daily,
@@ -47,7 +51,8 @@ struct RouteInfo {
 
 [[nodiscard]] std::span<const RouteInfo> route_table() noexcept;
 
-/// The route of a path; nothing if there is none. The first that matches counts.
-[[nodiscard]] const RouteInfo* find_route(std::string_view path) noexcept;
+/// The route of a path; nothing if there is none. Of several the first that takes the method counts, else the first.
+[[nodiscard]] const RouteInfo*
+find_route(std::string_view path, std::string_view method = "GET") noexcept;
 
 } // namespace admin_ui

@@ -3,26 +3,21 @@
 #include "admin_ui/accounts_text.hpp"
 #include "admin_ui/assets.hpp"
 #include "admin_ui/metrics.hpp"
+#include "admin_ui/own_accounts.hpp"
 #include "admin_ui/pages.hpp"
 #include "admin_ui/people_routes.hpp"
 #include "admin_ui/responses.hpp"
 #include "admin_ui/views.hpp"
-#include "shared/base/log.hpp"
-#include "shared/providers/account_options.hpp"
-#include "shared/segment/account_table.hpp"
 #include "shared/segment/worker_slots.hpp"
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <optional>
 #include <utility>
 
 namespace admin_ui {
 namespace {
 
-/// What OwnerWish holds.
-constexpr std::size_t kWishBytesMax = decltype(shared::OwnerWish::options){}.bytes.size();
 /// Smaller texts are sent as they are.
 constexpr std::size_t kCompressedFrom = 1400;
 
@@ -118,10 +113,9 @@ Routes::Routes(shared::Segment& segment, UsageQuery& usage, SiteSettings setting
     : segment_(segment),
       usage_(usage),
       settings_(std::move(settings)),
-      prices_(PriceList::load(settings_.prices_file))
+      prices_(settings_.prices_file)
 {
-    if (!prices_.problem().empty())
-        shared::log::warn("event=price_list_refused {}", prices_.problem());
+    (void)prices_.current(); // what is wrong with the file is said at the start
 }
 
 void Routes::add_people(People& people)
@@ -140,9 +134,12 @@ Routes::answer(const PageRequest& request, shared::UnixMillis now, std::int64_t 
     constexpr std::string_view kStatic = "/static/";
     std::string_view path = request.path;
     if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-    const RouteInfo* route = find_route(path);
-    const bool no_action = route != nullptr && route->page == Page::admin_action &&
-                           !parse_action_path(path).has_value();
+    const RouteInfo* route =
+        find_route(path, request.method == "HEAD" ? std::string_view("GET") : request.method);
+    const bool no_action =
+        route != nullptr &&
+        ((route->page == Page::admin_action && !parse_action_path(path).has_value()) ||
+         (route->page == Page::own_action && !parse_own_action_path(path).has_value()));
     if (route == nullptr || no_action)
         return error_response(request, 404, "There is no such page.");
     const bool post = route->method == "POST";
@@ -150,11 +147,7 @@ Routes::answer(const PageRequest& request, shared::UnixMillis now, std::int64_t 
     if (post && request.method != "POST") return method_not_allowed(request, "POST");
     if (!post && !reads) return method_not_allowed(request, "GET, HEAD");
     if (route->page == Page::file) return asset_response(request, path.substr(kStatic.size()));
-    if (post) {
-        if (is_cross_site(request))
-            return error_response(request, 403, "Another site may not ask for this.");
-        return ask(request, path);
-    }
+    if (post) return this->post(route->page, request, path, now);
     PageRequest plain = request;
     plain.path = path;
     PageResponse made = page(route->page, plain, now, monotonic_us);
@@ -200,6 +193,9 @@ PageResponse Routes::page(
                 client_address(request.host, settings_.public_url, settings_.listen)));
     case Page::pool:
         return status(request, observe(segment_, now, monotonic_us));
+    case Page::own_accounts:
+        return made_response(
+            200, kJsonType, own_accounts_json(own_accounts(segment_, request.caller.user, now)));
     case Page::admin_accounts:
         return accounts(request, observe(segment_, now, monotonic_us));
     default:
@@ -259,112 +255,6 @@ std::vector<std::uint32_t> Routes::draining_workers() const
             draining.push_back(slot.generation.load(std::memory_order_relaxed));
     }
     return draining;
-}
-
-PageResponse Routes::ask(const PageRequest& request, std::string_view path)
-{
-    PageResponse later;
-    Question& question = later.question.emplace();
-    question.message.type = shared::MessageType::reload;
-    if (find_route(path)->page == Page::admin_upgrade)
-        question.message.type = shared::MessageType::upgrade;
-    const std::optional<ActionPath> action = parse_action_path(path);
-    if (!action) return later;
-    const std::optional<shared::AccountSlot> slot = shared::find_account(segment_, action->account);
-    if (!slot) return error_response(request, 404, "There is no such account.");
-    question.account = action->account;
-    question.message.type = shared::MessageType::account_action;
-    question.message.action = action->action;
-    question.message.value = slot->value;
-    if (action->action != shared::AccountAction::options) return later;
-    // Checked here, where what is wrong can be said; the refresher checks again.
-    if (request.body.size() > kWishBytesMax) {
-        return error_response(
-            request, 413, "Options have at most " + std::to_string(kWishBytesMax) + " bytes.");
-    }
-    if (const auto options = shared::parse_options_text(request.body); !options.has_value())
-        return error_response(request, 400, options.error().text());
-    question.options = request.body;
-    return later;
-}
-
-PageResponse Routes::answer_response(
-    const PageRequest& request,
-    const Question& question,
-    const shared::Message& answer,
-    shared::UnixMillis now)
-{
-    const ActionWords words = words_of(answer);
-    const bool done = answer.result == shared::ActionResult::done;
-    if (question.message.type == shared::MessageType::reload) {
-        if (done) return reload_response(request, answer.value);
-        if (answer.result == shared::ActionResult::refused)
-            return error_response(request, 409, "Nothing was changed: " + supervisor_word());
-        return error_response(request, words.status, words.sentence);
-    }
-    if (question.message.type == shared::MessageType::upgrade)
-        return upgrade_response(request, done);
-    shared::log::info(
-        "event=owner_action account={} action={} result={}",
-        question.account,
-        to_string(answer.action),
-        to_string(answer.result));
-    if (wants_html(request)) {
-        if (!done) return error_response(request, words.status, words.sentence);
-        PageResponse back = made_response(303, kTextType, words.sentence + '\n');
-        back.headers.push_back({"Location", "/status"});
-        return back;
-    }
-    const auto slot = static_cast<std::uint16_t>(question.message.value);
-    const shared::AccountRouting routing = segment_.accounts[slot].with_lock(
-        [](const shared::AccountRecord& record) { return record.routing; });
-    const shared::AccountStatus status =
-        shared::account_status(routing, shared::in_flight(segment_, {slot}), now);
-    if (done && wants_text(request)) {
-        const std::string state(shared::to_string(status.condition));
-        return made_response(
-            200, kTextType, words.sentence + " " + question.account + " is " + state + ".\n");
-    }
-    return made_response(words.status, kJsonType, action_json(question, answer, words, status));
-}
-
-PageResponse Routes::upgrade_response(const PageRequest& request, bool done)
-{
-    if (!done) return error_response(request, 409, "Nothing was upgraded: " + supervisor_word());
-    if (wants_json(request)) return made_response(200, kJsonType, "{\"status\": \"ok\"}\n");
-    return made_response(200, kTextType, "ok, the program on disk has taken over\n");
-}
-
-std::string Routes::supervisor_word()
-{
-    const auto text = segment_.supervisor_word.with_lock(
-        [](const shared::SupervisorWord& word) { return word.text; });
-    return text.empty() ? "the log says why." : std::string(text.view());
-}
-
-PageResponse Routes::no_answer(const PageRequest& request, const Question& question)
-{
-    if (question.message.type == shared::MessageType::reload) {
-        return error_response(
-            request, 504, "The pool folder was not read in time; look at the log, then try again.");
-    }
-    if (question.message.type == shared::MessageType::upgrade)
-        return error_response(request, 504, "There was no answer in time; look at the log.");
-    return error_response(
-        request, 504, "There was no answer in time; look at the account's state and the log.");
-}
-
-PageResponse Routes::reload_response(const PageRequest& request, std::uint64_t broken_files)
-{
-    const shared::PoolInfo info =
-        segment_.info.with_lock([](shared::PoolInfo& current) { return current; });
-    if (wants_json(request)) return made_response(200, kJsonType, reload_json(info, broken_files));
-    if (broken_files == 0) return made_response(200, kTextType, "ok\n");
-    std::string text = "ok, but " + std::to_string(broken_files) +
-                       (broken_files == 1 ? " file is" : " files are") + " not in service:\n";
-    for (const std::string& line : problem_lines(info))
-        text += line + '\n';
-    return made_response(200, kTextType, text);
 }
 
 } // namespace admin_ui

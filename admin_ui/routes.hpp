@@ -81,6 +81,7 @@ struct SiteSettings {
     std::string friend_tagline;
     std::filesystem::path prices_file{}; ///< of the owner; may be absent
     bool metrics_users = false;          ///< /metrics names users
+    bool allow_contributions = false;    ///< pool users may add accounts
 };
 
 class People;
@@ -126,7 +127,16 @@ private:
 
     [[nodiscard]] PageResponse
     page(Page page, const PageRequest& request, Now now, std::int64_t monotonic_us);
-    [[nodiscard]] PageResponse ask(const PageRequest& request, std::string_view path);
+
+    // account_routes.cpp: what changes accounts
+    [[nodiscard]] PageResponse
+    post(Page page, const PageRequest& request, std::string_view path, Now now);
+    [[nodiscard]] PageResponse ask_action(const PageRequest& request, const ActionPath& action);
+    [[nodiscard]] PageResponse
+    ask_own_action(const PageRequest& request, const ActionPath& action, Now now);
+    [[nodiscard]] PageResponse ask_upload(const PageRequest& request, Page page);
+    [[nodiscard]] PageResponse
+    upload_response(const PageRequest& request, const Question& question) const;
     [[nodiscard]] PageResponse upgrade_response(const PageRequest& request, bool done);
     /// Why the supervisor has refused what it was asked last.
     [[nodiscard]] std::string supervisor_word();
@@ -150,12 +160,14 @@ private:
     [[nodiscard]] RecentUse recent_use(Now now, std::string& problem);
     void add_model_sums(PoolView& pool);
     [[nodiscard]] PaidByUse paid_by_use();
+    /// What a form for this caller has to hold; empty without people or a session.
+    [[nodiscard]] std::string csrf_of(const PageRequest& request) const;
 
     shared::Segment& segment_;
     UsageQuery& usage_;
     SiteSettings settings_;
     shared::ProviderRegistry registry_; ///< for the providers' names
-    PriceList prices_;
+    Prices prices_;
     std::unique_ptr<PeopleRoutes> people_;
 };
 

@@ -3,8 +3,10 @@
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #include "admin_ui/server.hpp"
 
+#include "admin_ui/upload_form.hpp"
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "shared/base/wiping_allocator.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -35,6 +37,10 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using Stream = beast::basic_stream<asio::local::stream_protocol>;
+// Credentials and passwords come through here.
+using Buffer = beast::basic_flat_buffer<shared::WipingAllocator<char>>;
+using Body = http::basic_string_body<char, std::char_traits<char>, shared::WipingAllocator<char>>;
+using Incoming = http::request<Body>;
 using boost::system::error_code;
 
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
@@ -55,7 +61,7 @@ bool is_own_user(int fd)
 }
 
 /// What the worker says of the caller; over control.sock nobody says anything, and it is the owner.
-Caller caller_of(const http::request<http::string_body>& message)
+Caller caller_of(const Incoming& message)
 {
     Caller caller;
     const std::string_view role = message["X-Codex-Pool-Role"];
@@ -68,7 +74,7 @@ Caller caller_of(const http::request<http::string_body>& message)
     return caller;
 }
 
-PageRequest to_page_request(const http::request<http::string_body>& message)
+PageRequest to_page_request(const Incoming& message)
 {
     const auto field = [&message](http::field name) { return std::string(message[name]); };
     PageRequest request;
@@ -91,8 +97,40 @@ PageRequest to_page_request(const http::request<http::string_body>& message)
     return request;
 }
 
-template <class Body>
-void write_head(http::response<Body>& message, const PageResponse& page, bool keep_alive)
+using Parser = http::request_parser<Body>;
+
+/// One request, with a large body only where one is taken.
+asio::awaitable<error_code> read_request(Stream& stream, Buffer& buffer, Parser& parser)
+{
+    const auto [error, size] = co_await http::async_read_header(stream, buffer, parser, kNoThrow);
+    if (error) co_return error;
+    const std::string method(parser.get().method_string());
+    const std::string target(parser.get().target());
+    if (!takes_upload(method, std::string_view(target).substr(0, target.find('?')))) {
+        if (parser.content_length().value_or(0) > kRequestBodyMax)
+            co_return make_error_code(http::error::body_limit);
+        parser.body_limit(kRequestBodyMax);
+    }
+    const auto [broken, more] = co_await http::async_read(stream, buffer, parser, kNoThrow);
+    co_return broken;
+}
+
+/// Clears a text when its time is over.
+class WipedAtEnd {
+public:
+    explicit WipedAtEnd(std::string& text) noexcept : text_(text) {}
+
+    WipedAtEnd(const WipedAtEnd&) = delete;
+    WipedAtEnd& operator=(const WipedAtEnd&) = delete;
+
+    ~WipedAtEnd() { shared::wipe(text_); }
+
+private:
+    std::string& text_;
+};
+
+template <class Sent>
+void write_head(http::response<Sent>& message, const PageResponse& page, bool keep_alive)
 {
     message.version(11);
     message.result(page.status);
@@ -230,12 +268,7 @@ asio::awaitable<void> write_events(Stream& stream, const PageResponse& page, Str
 
 } // namespace
 
-Server::Server(
-    asio::io_context& loop,
-    int listen_fd,
-    Routes& routes,
-    std::function<void(const shared::Message&)> ask,
-    Deadlines deadlines)
+Server::Server(asio::io_context& loop, int listen_fd, Routes& routes, Ask ask, Deadlines deadlines)
     : loop_(loop),
       acceptor_(loop, asio::local::stream_protocol(), listen_fd),
       routes_(routes),
@@ -338,16 +371,17 @@ asio::awaitable<void> Server::accept_all(Acceptor& acceptor, bool from_workers)
 asio::awaitable<void> Server::session(Socket socket, bool from_workers)
 {
     Stream stream(std::move(socket));
-    beast::flat_buffer buffer;
+    Buffer buffer;
     bool go_on = true;
     std::optional<UnderWay> under_way(std::in_place, drain_);
     while (go_on) {
-        http::request_parser<http::string_body> parser;
+        Parser parser;
         parser.header_limit(kHeadBytesMax);
-        parser.body_limit(kRequestBodyMax);
+        parser.body_limit(kUploadBodyMax);
         stream.expires_after(kIdleTimeout);
-        const auto [error, size] = co_await http::async_read(stream, buffer, parser, kNoThrow);
+        const error_code error = co_await read_request(stream, buffer, parser);
         PageRequest request;
+        const WipedAtEnd wiped(request.body);
         if (error) {
             const bool is_bad =
                 error.category() == http::make_error_code(http::error::bad_method).category() &&
@@ -360,7 +394,8 @@ asio::awaitable<void> Server::session(Socket socket, bool from_workers)
         }
         if (!under_way) under_way.emplace(drain_);
         request = to_page_request(parser.get());
-        request.body = std::move(parser.get().body());
+        const auto& body = parser.get().body();
+        request.body.assign(body.data(), body.size());
         const bool keep_alive = parser.get().keep_alive();
         stream.expires_never();
         PageResponse page = co_await answer(request);
@@ -405,7 +440,7 @@ asio::awaitable<PageResponse> Server::ask(const PageRequest& request, Question q
     waiters_.push_back(&waiter);
     shared::Message message = question.message;
     message.request = waiter.request;
-    ask_(message);
+    ask_(message, question.upload.get());
     co_await waiter.timer.async_wait(kNoThrow);
     waiters_.remove(&waiter);
     if (options) withdraw_wish(routes_.segment(), waiter.request);

@@ -23,8 +23,10 @@ namespace admin_ui {
 inline constexpr std::size_t kSessionsMax = 256;
 /// Of them, those that read events or the live state as they come; one more is refused with 503.
 inline constexpr std::size_t kEventStreamsMax = 32;
-/// Nothing that is asked here has a body worth the name.
+/// Nothing that is asked here has a body worth the name …
 inline constexpr std::size_t kRequestBodyMax = 64 * 1024;
+/// … but a credential file, in a form.
+inline constexpr std::size_t kUploadBodyMax = shared::kUploadBytesMax + kRequestBodyMax;
 
 /// A drain takes no longer.
 inline constexpr std::chrono::seconds kDrainMax{5};
@@ -39,14 +41,13 @@ public:
         std::chrono::milliseconds upgrade = std::chrono::seconds(120);
     };
 
-    /// Takes ownership of the listening descriptor. `ask` sends a question to the supervisor; its answer comes
-    /// through answered(). All references outlive the server, the server outlives the loop's last run.
+    /// Sends a question to the supervisor, with a descriptor that goes along or -1.
+    using Ask = std::function<void(const shared::Message&, int attached)>;
+
+    /// Takes ownership of the listening descriptor. What `ask` has asked is answered through answered(). All references
+    /// outlive the server, the server outlives the loop's last run.
     Server(
-        boost::asio::io_context& loop,
-        int listen_fd,
-        Routes& routes,
-        std::function<void(const shared::Message&)> ask,
-        Deadlines deadlines);
+        boost::asio::io_context& loop, int listen_fd, Routes& routes, Ask ask, Deadlines deadlines);
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
     ~Server();
@@ -97,7 +98,7 @@ private:
     Acceptor acceptor_;
     std::optional<Acceptor> owners_acceptor_;
     Routes& routes_;
-    std::function<void(const shared::Message&)> ask_;
+    Ask ask_;
     Deadlines deadlines_;
     std::list<Waiter*> waiters_;
     /// Beyond every number of a predecessor, whose answers may still be on their way.

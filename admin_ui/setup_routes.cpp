@@ -102,6 +102,35 @@ std::optional<std::string> pool_address(const PageRequest& request, const SiteSe
     return (request.caller.https ? "https://" : "http://") + request.host;
 }
 
+PeopleRoutes::SetUp
+PeopleRoutes::find_setup(const PageRequest& request, std::string_view rest, shared::UnixMillis now)
+{
+    SetUp made;
+    const auto [cli, token] = split(rest);
+    made.token = token;
+    made.provider = people_.registry().find(cli);
+    if (made.provider == nullptr) {
+        made.refusal = refusal(request, 404, "There is no set-up for such a CLI.");
+        return made;
+    }
+    const auto address = pool_address(request, site_);
+    if (!address) {
+        made.refusal = refusal(request, 400, kNoAddress);
+        return made;
+    }
+    made.address = *address;
+    made.user = people_.holder(cli, token, now);
+    const bool local = !site_.shared_mode && token.empty();
+    if (!local && !made.user)
+        made.refusal = refusal(request, token.empty() ? 404 : 410, kDeadLink);
+    else if (made.user && !site_.shared_mode)
+        made.refusal = refusal(request, 503, kNotShared);
+    else
+        made.setup = people_.client_setup(
+            *made.provider, made.user ? &*made.user : nullptr, made.address, now);
+    return made;
+}
+
 PageResponse
 PeopleRoutes::setup(const PageRequest& request, std::string_view rest, shared::UnixMillis now)
 {
@@ -110,57 +139,38 @@ PeopleRoutes::setup(const PageRequest& request, std::string_view rest, shared::U
         if (powershell) return made_response(200, kTextType, powershell_undo_script());
         return made_response(200, kScriptType, undo_script());
     }
-    const auto [cli, token] = split(rest);
-    const shared::Provider* const provider = people_.registry().find(cli);
-    if (provider == nullptr) return refusal(request, 404, "There is no set-up for such a CLI.");
-    const auto address = pool_address(request, site_);
-    if (!address) return refusal(request, 400, kNoAddress);
-    const bool local = !site_.shared_mode && token.empty();
-    const std::optional<User> user = people_.holder(cli, token, now);
-    if (!local && !user) return refusal(request, token.empty() ? 404 : 410, kDeadLink);
-    if (user && !site_.shared_mode) return refusal(request, 503, kNotShared);
+    SetUp found = find_setup(request, rest, now);
+    if (found.refusal) return std::move(*found.refusal);
     if (wants_html(request)) {
         SetupView view;
-        view.address = *address;
-        const shared::ClientSetup made =
-            people_.client_setup(*provider, local ? nullptr : &*user, *address, now);
-        view.tabs.push_back(setup_tab(*provider, made, *address, std::string(token)));
+        view.address = found.address;
+        view.tabs.push_back(
+            setup_tab(*found.provider, found.setup, found.address, std::string(found.token)));
         return made_response(200, kHtmlType, one_setup_page(view));
     }
     ScriptFacts facts;
-    facts.cli = cli;
-    facts.title = provider->display_name();
-    facts.base_url = *address;
-    facts.local = local;
+    facts.cli = found.provider->name();
+    facts.title = found.provider->display_name();
+    facts.base_url = found.address;
+    facts.local = !found.user;
     facts.config_path = "/config/" + facts.cli;
-    if (!local) facts.config_path.append("/").append(token);
-    const shared::ClientSetup made =
-        people_.client_setup(*provider, local ? nullptr : &*user, *address, now);
-    if (powershell) return made_response(200, kTextType, powershell_script(facts, made));
-    return made_response(200, kScriptType, bash_script(facts, made));
+    if (found.user) facts.config_path.append("/").append(found.token);
+    if (powershell) return made_response(200, kTextType, powershell_script(facts, found.setup));
+    return made_response(200, kScriptType, bash_script(facts, found.setup));
 }
 
 PageResponse
 PeopleRoutes::config(const PageRequest& request, std::string_view rest, shared::UnixMillis now)
 {
-    const auto [cli, token] = split(rest);
-    const shared::Provider* const provider = people_.registry().find(cli);
-    if (provider == nullptr) return refusal(request, 404, "There is no set-up for such a CLI.");
-    const auto address = pool_address(request, site_);
-    if (!address) return refusal(request, 400, kNoAddress);
-    const bool local = !site_.shared_mode && token.empty();
-    const std::optional<User> user = people_.holder(cli, token, now);
-    if (!local && !user) return refusal(request, token.empty() ? 404 : 410, kDeadLink);
-    if (user && !site_.shared_mode) return refusal(request, 503, kNotShared);
-    const shared::ClientSetup made =
-        people_.client_setup(*provider, local ? nullptr : &*user, *address, now);
+    SetUp found = find_setup(request, rest, now);
+    if (found.refusal) return std::move(*found.refusal);
     const bool reads_whole = request.method == "GET";
-    if (!local && reads_whole && !people_.spend(*user, token))
+    if (found.user && reads_whole && !people_.spend(*found.user, found.token))
         return refusal(request, 410, kDeadLink);
     const std::string_view format = parameter(request.query, "format");
-    if (format == "shell") return made_response(200, kTextType, shell_variables(made));
-    if (format == "variables") return made_response(200, kJsonType, json_variables(made));
-    return made_response(200, kJsonType, made.document);
+    if (format == "shell") return made_response(200, kTextType, shell_variables(found.setup));
+    if (format == "variables") return made_response(200, kJsonType, json_variables(found.setup));
+    return made_response(200, kJsonType, found.setup.document);
 }
 
 } // namespace admin_ui

@@ -8,6 +8,7 @@
 #include "admin_ui/pool_view.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace admin_ui {
 
@@ -21,8 +22,12 @@ namespace admin_ui {
 /// The list of accounts with empty cards: which there are, in order.
 [[nodiscard]] Html account_list_part(const PoolView& pool);
 [[nodiscard]] std::string account_element_id(const AccountView& account);
-[[nodiscard]] Html
-account_part(const AccountView& account, const RecentUse& recent, shared::UnixMillis now);
+/// `csrf`: what its forms have to show; empty = nobody is signed in by cookie.
+[[nodiscard]] Html account_part(
+    const AccountView& account,
+    const RecentUse& recent,
+    std::string_view csrf,
+    shared::UnixMillis now);
 [[nodiscard]] Html workers_part(const PoolView& pool);
 
 } // namespace admin_ui

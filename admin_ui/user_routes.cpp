@@ -33,12 +33,6 @@ unsigned status_of(StoreRefusal refusal) noexcept
     return 500;
 }
 
-/// Who does it, for the log.
-std::string doer(const PageRequest& request)
-{
-    return request.caller.user.empty() ? "owner" : request.caller.user;
-}
-
 /// The version that the asker saw, of If-Match or the field; `wrong` if it is no number.
 std::optional<std::uint64_t>
 seen_version(const PageRequest& request, const Fields& fields, bool& wrong)

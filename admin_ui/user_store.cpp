@@ -86,7 +86,7 @@ UserStore::UserStore(std::filesystem::path file) : file_(std::move(file)) {}
 
 bool UserStore::refresh()
 {
-    const Stamp now = stamp();
+    const FileStamp now = stamp_of(file_);
     if (known_ == now) return false;
     read();
     known_ = now;
@@ -191,19 +191,6 @@ StoreResult UserStore::remove(std::string_view id, std::optional<std::uint64_t> 
     return result;
 }
 
-UserStore::Stamp UserStore::stamp() const
-{
-    struct stat status {};
-
-    if (::stat(file_.c_str(), &status) != 0) return {};
-    Stamp made;
-    made.exists = true;
-    made.modified_ns = std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
-    made.size = static_cast<std::uint64_t>(status.st_size);
-    made.inode = status.st_ino;
-    return made;
-}
-
 void UserStore::read()
 {
     entries_.clear();
@@ -286,7 +273,7 @@ StoreResult UserStore::write(std::vector<Entry> entries)
     if (broken_) problems_.clear();
     broken_ = false;
     entries_ = std::move(entries);
-    known_ = stamp();
+    known_ = stamp_of(file_);
     return {};
 }
 

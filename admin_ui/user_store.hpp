@@ -10,6 +10,7 @@
 /// with the time. Every write replaces the file as a whole (mode 0600).
 #pragma once
 
+#include "admin_ui/file_stamp.hpp"
 #include "admin_ui/user_limits.hpp"
 #include "shared/base/result.hpp"
 #include "shared/base/units.hpp"
@@ -110,22 +111,11 @@ public:
     }
 
 private:
-    /// Which file it was that we know: another one has another stamp.
-    struct Stamp {
-        std::int64_t modified_ns = 0;
-        std::uint64_t size = 0;
-        std::uint64_t inode = 0;
-        bool exists = false;
-
-        friend bool operator==(const Stamp&, const Stamp&) = default;
-    };
-
     struct Entry {
         std::string text; ///< JSON as it stands in the file
         std::optional<User> user;
     };
 
-    [[nodiscard]] Stamp stamp() const;
     void read();
     void read_list(const nlohmann::ordered_json& list);
     void leave_out(std::size_t place, const std::string& what);
@@ -135,7 +125,7 @@ private:
     [[nodiscard]] shared::Result<void> put_aside();
 
     std::filesystem::path file_;
-    std::optional<Stamp> known_;
+    std::optional<FileStamp> known_;
     std::vector<Entry> entries_;
     std::string
         around_; ///< the file's other keys, as members of an object; the list stands alone if it is one

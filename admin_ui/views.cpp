@@ -291,6 +291,16 @@ std::string action_json(
     return to_text(json);
 }
 
+std::string upload_json(const shared::UploadAnswer& answer)
+{
+    Json json;
+    json["status"] = shared::to_string(answer.end);
+    json["sentence"] = answer.sentence;
+    json["account"] = answer.account.empty() ? Json(nullptr) : Json(answer.account);
+    if (status_of(answer.end) >= 400) json["error"] = answer.sentence;
+    return to_text(json);
+}
+
 std::string error_json(std::string_view message)
 {
     Json json;

@@ -34,6 +34,8 @@ namespace admin_ui {
     const shared::AccountStatus& status);
 
 /// `{"error":"…"}`
+/// What came of a credential file that somebody sent.
+[[nodiscard]] std::string upload_json(const shared::UploadAnswer& answer);
 [[nodiscard]] std::string error_json(std::string_view message);
 
 /// The lines of PoolInfo::problems.

@@ -84,7 +84,12 @@ void OwnerActions::perform(const shared::Message& asked, Done done)
         return links_.refresh(id, [done](ActionResult result) { done({result}); });
     case AccountAction::test:
         return test(id, std::move(done));
+    case AccountAction::pause:
+        return done({change(id, R"({"paused":true})")});
+    case AccountAction::resume:
+        return done({resume(id)});
     case AccountAction::none:
+    case AccountAction::add: // refresher/account_intake: it is about no account yet
         break;
     }
     done({ActionResult::refused});
@@ -108,10 +113,21 @@ ActionResult OwnerActions::enable(std::string_view account)
 {
     // Nothing is said any longer, unless the file would then take it out of service again.
     const auto held = roster_.held().find(account);
+    if (held == roster_.held().end()) return change(account, R"({"disabled":null,"paused":null})");
+    const shared::Credential& file = held->second.credential;
+    const bool disabled = file.disabled || file.options.disabled.value_or(false);
+    const bool paused = file.options.paused.value_or(false);
+    std::string patch = disabled ? R"({"disabled":false,)" : R"({"disabled":null,)";
+    patch += paused ? R"("paused":false})" : R"("paused":null})";
+    return change(account, patch);
+}
+
+ActionResult OwnerActions::resume(std::string_view account)
+{
+    const auto held = roster_.held().find(account);
     const bool in_file =
-        held != roster_.held().end() && (held->second.credential.disabled ||
-                                         held->second.credential.options.disabled.value_or(false));
-    return change(account, in_file ? R"({"disabled":false})" : R"({"disabled":null})");
+        held != roster_.held().end() && held->second.credential.options.paused.value_or(false);
+    return change(account, in_file ? R"({"paused":false})" : R"({"paused":null})");
 }
 
 ActionResult OwnerActions::take_wish(std::string_view account, const shared::Message& asked)

@@ -55,6 +55,7 @@ public:
 private:
     [[nodiscard]] shared::ActionResult change(std::string_view account, std::string_view patch);
     [[nodiscard]] shared::ActionResult enable(std::string_view account);
+    [[nodiscard]] shared::ActionResult resume(std::string_view account);
     [[nodiscard]] shared::ActionResult
     take_wish(std::string_view account, const shared::Message& asked);
     [[nodiscard]] shared::ActionResult clear(shared::AccountSlot slot);

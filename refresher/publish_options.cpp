@@ -15,6 +15,9 @@ EffectiveOptions effective_options(const AccountOptions& owner, const shared::Cr
     out.by_owner = owner.disabled.has_value();
     const bool in_file = file.disabled || file.options.disabled.value_or(false);
     out.disabled = owner.disabled.value_or(in_file);
+    out.paused = !out.disabled && out.options.paused.value_or(false);
+    out.disabled = out.disabled || out.paused;
+    out.by_owner = out.by_owner || out.paused;
     return out;
 }
 
@@ -50,8 +53,9 @@ void put_disabled(
         !options.disabled && routing.state_source == shared::EvidenceSource::owner;
     const auto source = options.by_owner || taken_back ? shared::EvidenceSource::owner
                                                        : shared::EvidenceSource::file;
-    const auto reason =
-        options.by_owner ? shared::kReasonDisabledByOwner : shared::kReasonDisabledInFile;
+    const auto reason = options.paused     ? shared::kReasonPaused
+                        : options.by_owner ? shared::kReasonDisabledByOwner
+                                           : shared::kReasonDisabledInFile;
     if (options.disabled && is_disabled && routing.reason == reason) return;
     routing.state = options.disabled ? AccountState::disabled : AccountState::ready;
     routing.state_since = now;

@@ -12,6 +12,7 @@ struct EffectiveOptions {
     shared::AccountOptions options;
     bool disabled = false;
     bool by_owner = false; ///< `disabled` was said by an action, not by the file
+    bool paused = false;   ///< nothing but its user's pause keeps it out
 };
 
 [[nodiscard]] EffectiveOptions

@@ -2,6 +2,7 @@
 #pragma GCC diagnostic ignored "-Wnull-dereference"
 #include "refresher/refresher.hpp"
 
+#include "refresher/account_intake.hpp"
 #include "refresher/account_settings.hpp"
 #include "refresher/event_desk.hpp"
 #include "refresher/owner_actions.hpp"
@@ -155,6 +156,7 @@ public:
           events_(loop_, segment, registry, config, client_),
           settings_(config.db_path.parent_path() / "account_settings.json"),
           actions_(loop_, registry, config, client_, segment, roster_, settings_, action_links()),
+          intake_(registry, config.pool_dir, segment, roster_),
           channel_(loop_, shared::kControlFd),
           signals_(loop_, SIGTERM)
     {
@@ -209,6 +211,7 @@ private:
 
     void perform(const Message& message)
     {
+        if (message.action == shared::AccountAction::add) return take_upload(message);
         actions_.perform(message, [this, message](const ActionEnd& end) {
             Message answer = message;
             answer.type = MessageType::account_action_done;
@@ -216,6 +219,35 @@ private:
             answer.value = message.value | (std::uint64_t{end.status} << 32U);
             send(answer);
         });
+    }
+
+    /// The answer stands in the upload's own file, which the admin child has open as well.
+    void take_upload(const Message& message)
+    {
+        const shared::OwnedFd file = channel_.take_attached();
+        Message reply = message;
+        reply.type = MessageType::account_action_done;
+        reply.result = shared::ActionResult::failed;
+        if (const auto upload = shared::unpack_upload(file.get()); upload.has_value()) {
+            const shared::UploadAnswer answer = take_in(*upload);
+            const bool answered = shared::answer_upload(file.get(), answer).has_value();
+            if (answered) reply.result = shared::ActionResult::done;
+        }
+        send(reply);
+    }
+
+    shared::UploadAnswer take_in(const shared::Upload& upload)
+    {
+        const shared::UploadAnswer answer = intake_.take(upload, shared::now_unix());
+        shared::log::info(
+            "event=account_upload account={} result={} owner={}",
+            answer.account.empty() ? "-" : answer.account,
+            shared::to_string(answer.end),
+            upload.wish.owner.empty() ? "pool" : upload.wish.owner);
+        const bool stored =
+            answer.end == shared::UploadEnd::added || answer.end == shared::UploadEnd::replaced;
+        if (stored) load();
+        return answer;
     }
 
     /// What owner actions said before; it beats the files.
@@ -290,6 +322,7 @@ private:
     EventDesk events_;
     AccountSettings settings_;
     OwnerActions actions_;
+    AccountIntake intake_;
     shared::ControlChannel channel_;
     boost::asio::signal_set signals_;
 };

@@ -33,6 +33,7 @@ void add_options(const shared::AccountOptions& options, const Add& add)
         add(value ? "=" + *value : std::string("-"));
     };
     number(options.disabled);
+    number(options.paused);
     number(options.priority);
     number(options.weight_percent);
     number(options.max_concurrency);

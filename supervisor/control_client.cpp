@@ -100,8 +100,8 @@ Result<unsigned> ask_pool(
     if (!connection) return connection.error();
     const std::string request = call.method + ' ' + call.target +
                                 " HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n"
-                                "Content-Type: application/x-www-form-urlencoded\r\n"
-                                "Connection: close\r\nContent-Length: " +
+                                "Content-Type: " +
+                                call.content_type + "\r\nConnection: close\r\nContent-Length: " +
                                 std::to_string(call.form.size()) + "\r\n\r\n" + call.form;
     if (auto sent = connection->send(request); !sent) return sent.error();
 

@@ -14,7 +14,8 @@ namespace supervisor {
 struct ControlCall {
     std::string method = "GET";
     std::string target; ///< path and query
-    std::string form;   ///< body: fields as a browser's form sends them
+    std::string form; ///< body: fields as a browser's form sends them, or what `content_type` says
+    std::string content_type = "application/x-www-form-urlencoded";
     /// Silence longer than this is a Problem; zero = the answer's body may take any time.
     std::chrono::milliseconds patience = std::chrono::seconds(90);
     bool body_may_pause = false; ///< `patience` is for the head only

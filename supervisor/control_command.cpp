@@ -1,6 +1,8 @@
 #include "supervisor/control_command.hpp"
 
 #include "shared/base/percent.hpp"
+#include "shared/base/wiping_allocator.hpp"
+#include "supervisor/read_upload.hpp"
 #include "supervisor/wait_notice.hpp"
 
 #include <algorithm>
@@ -8,6 +10,7 @@
 #include <cstdlib>
 #include <ostream>
 #include <string_view>
+#include <utility>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -126,6 +129,13 @@ ControlCall control_call(const ControlCommand& command, const TerminalStyle& sty
         if (style.columns >= kColumnsMin)
             call.target += "&columns=" + std::to_string(std::min(style.columns, kColumnsMax));
         break;
+    case ControlCommand::Kind::account_add:
+        call.method = "POST";
+        call.content_type = "application/octet-stream";
+        call.target = "/admin/accounts?format=" + format;
+        for (const auto& [name, value] : command.fields)
+            call.target += '&' + name + '=' + shared::percent_encoded(value);
+        break;
     case ControlCommand::Kind::account_action:
         call.method = "POST";
         call.target = "/admin/accounts/" + shared::percent_encoded(command.subject) + '/' +
@@ -142,19 +152,26 @@ int run_control(
     std::ostream& err)
 {
     std::string refusal;
+    ControlCall call = control_call(command, terminal_style());
+    if (command.kind == ControlCommand::Kind::account_add) {
+        auto file = read_upload(command.subject);
+        if (!file) {
+            err << "codex-pool: " << file.error().text() << '\n';
+            return kControlRefused;
+        }
+        call.form = std::move(*file);
+    }
     WaitNotice notice(err, ::isatty(STDERR_FILENO) != 0 && !command.follow);
-    const auto status = ask_pool(
-        data_folder,
-        control_call(command, terminal_style()),
-        [&](unsigned answered, std::string_view piece) {
-            notice.stop();
-            // What is said while it goes on must be seen while it goes on.
-            if (answered / 100 == 2)
-                out << piece << std::flush;
-            else
-                refusal += piece;
-        });
+    const auto status = ask_pool(data_folder, call, [&](unsigned answered, std::string_view piece) {
+        notice.stop();
+        // What is said while it goes on must be seen while it goes on.
+        if (answered / 100 == 2)
+            out << piece << std::flush;
+        else
+            refusal += piece;
+    });
     notice.stop();
+    shared::wipe(call.form);
     if (!status) {
         err << "codex-pool: " << status.error().text() << '\n';
         return kControlUnreachable;

@@ -21,6 +21,7 @@ struct ControlCommand {
         events,
         accounts,
         account_action,
+        account_add,
         reload,
         upgrade,
         usage,
@@ -31,11 +32,13 @@ struct ControlCommand {
     };
 
     Kind kind = Kind::why;
-    std::string subject; ///< why: a request's id; account_action: an account's id; users: a user's
+    /// why: a request's id; account_action: an account's id; account_add: a file, "-" = standard input; users: a
+    /// user's id
+    std::string subject;
     /// accounts: enable, disable, clear, refresh, test. users: list (also empty), add, show, enable, disable, rotate,
     /// invite, limits, delete.
     std::string action;
-    /// users add, users limits: what is given, by its name in the API. "default" takes a limit back.
+    /// accounts add, users add, users limits: what is given, by its name in the API. "default" takes a limit back.
     std::vector<std::pair<std::string, std::string>> fields;
     bool json = false;
     bool follow = false; ///< events: goes on with what comes

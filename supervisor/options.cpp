@@ -59,6 +59,27 @@ CommonFlags add_common(CLI::App& app, Values& values)
         app.add_flag("--debug,!--no-debug", values.debug, "Log every decision")};
 }
 
+/// Adds an option whose value becomes a field of the request.
+void add_field(CLI::App* to, ControlCommand& command, const char* field, const char* help)
+{
+    std::string flag = std::string("--") + field;
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    const auto take = [&command, field](const std::string& value) {
+        command.fields.emplace_back(field, value);
+    };
+    to->add_option_function<std::string>(flag, take, help)->type_name("VALUE");
+}
+
+/// `accounts add`, which sends a file.
+void add_account_add(CLI::App* accounts, ControlCommand& command)
+{
+    auto* add = accounts->add_subcommand("add", "Take a credential file into the pool");
+    add->add_option("FILE", command.subject, "The file; - reads standard input")->required();
+    add_field(add, command, "provider", "Whose it is, if the file does not tell");
+    add_field(add, command, "name", "What to call the account (default: made from the file)");
+    add->preparse_callback([&command](std::size_t) { command.action = "add"; });
+}
+
 /// `status`, `top`, `why`, `events`, `reload` and `accounts`, which ask the running pool.
 void add_control(CLI::App& app, ControlCommand& command)
 {
@@ -91,6 +112,7 @@ void add_control(CLI::App& app, ControlCommand& command)
     accounts->require_subcommand(0, 1);
     accounts->callback([&command] {
         command.kind = command.action.empty() ? Kind::accounts : Kind::account_action;
+        if (command.action == "add") command.kind = Kind::account_add;
     });
     add_json(accounts);
     constexpr std::array<std::array<const char*, 2>, 5> kActions{
@@ -106,6 +128,7 @@ void add_control(CLI::App& app, ControlCommand& command)
         action->preparse_callback(
             [&command, name = std::string(name)](std::size_t) { command.action = name; });
     }
+    add_account_add(accounts, command);
 }
 
 /// `backup` and `restore`, which work on the data folder.
@@ -164,17 +187,6 @@ void add_history(CLI::App& app, ControlCommand& command)
     add(requests, "limit", "At most so many (default: 100)", "N");
     requests->add_flag("--json", command.json, "Print JSON");
     requests->callback([&command] { command.kind = Kind::requests; });
-}
-
-/// Adds an option whose value becomes a field of the request.
-void add_field(CLI::App* to, ControlCommand& command, const char* field, const char* help)
-{
-    std::string flag = std::string("--") + field;
-    std::replace(flag.begin(), flag.end(), '_', '-');
-    const auto take = [&command, field](const std::string& value) {
-        command.fields.emplace_back(field, value);
-    };
-    to->add_option_function<std::string>(flag, take, help)->type_name("VALUE");
 }
 
 void add_limits(CLI::App* to, ControlCommand& command)

@@ -146,12 +146,18 @@ void ProcessTree::send(const Child& child, shared::MessageType type, std::uint64
     send(child, message);
 }
 
-void ProcessTree::send(const Child& child, shared::Message message)
+void ProcessTree::send(const Child& child, shared::Message message, int attached)
 {
     const auto channel = channels_.find(child.generation);
     if (channel == channels_.end()) return;
     message.generation = child.generation;
-    channel->second->send(message);
+    channel->second->send(message, attached);
+}
+
+shared::OwnedFd ProcessTree::take_attached(const Child& child)
+{
+    const auto channel = channels_.find(child.generation);
+    return channel == channels_.end() ? shared::OwnedFd() : channel->second->take_attached();
 }
 
 std::vector<EndedChild> ProcessTree::reap()

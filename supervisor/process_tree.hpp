@@ -72,8 +72,10 @@ public:
     void discard(const Child& child);
 
     void send(const Child& child, shared::MessageType type, std::uint64_t value = 0);
-    /// The same with everything else in it; `generation` is set here.
-    void send(const Child& child, shared::Message message);
+    /// The same with everything else in it; `generation` is set here. `attached`: a descriptor that goes along.
+    void send(const Child& child, shared::Message message, int attached = -1);
+    /// The descriptor that came with the message of this child that is being delivered; empty if none did.
+    [[nodiscard]] shared::OwnedFd take_attached(const Child& child);
 
     /// Takes out every child that has ended. A worker's in-flight counts are zero then, and its slot is on its way to
     /// be closed.

@@ -286,7 +286,7 @@ void SupervisorLoop::on_message(Child& child, const shared::Message& message)
     case MessageType::reload:
     case MessageType::account_action:
         if (role != Role::admin) break;
-        return ask_refresher(message);
+        return ask_refresher(message, tree_.take_attached(child));
     case MessageType::upgrade:
         if (role != Role::admin) break;
         return request_upgrade("the admin API", message.request);
@@ -363,7 +363,7 @@ void SupervisorLoop::on_reloaded(const shared::Message& message)
     }
 }
 
-void SupervisorLoop::ask_refresher(const shared::Message& question)
+void SupervisorLoop::ask_refresher(const shared::Message& question, const OwnedFd& attached)
 {
     const bool reload = question.type == MessageType::reload;
     Child* refresher = tree_.table().current(Role::refresher);
@@ -381,7 +381,7 @@ void SupervisorLoop::ask_refresher(const shared::Message& question)
             "event=account_action action={} slot={}",
             static_cast<int>(question.action),
             question.value & 0xFFFFU);
-        tree_.send(*refresher, question);
+        tree_.send(*refresher, question, attached.get());
     }
 }
 

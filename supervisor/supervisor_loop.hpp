@@ -75,7 +75,7 @@ private:
     void on_ready_child(Child& child);
     void on_refresher_ready();
     void on_reloaded(const shared::Message& message);
-    void ask_refresher(const shared::Message& question);
+    void ask_refresher(const shared::Message& question, const OwnedFd& attached);
     void answer_admin(const shared::Message& question, shared::ActionResult result);
     void fail_questions(shared::MessageType type);
     void on_account_rejected(std::uint64_t account);

@@ -51,7 +51,9 @@ document.addEventListener("submit", async (event) => {
   button.disabled = true;
   message.textContent = button.textContent + "…";
   try {
-    const reply = await fetch(action, { method: "POST", headers: { Accept: "application/json" } });
+    const token = event.target.elements.csrf?.value ?? "";
+    const headers = { Accept: "application/json", "X-CSRF-Token": token };
+    const reply = await fetch(action, { method: "POST", headers });
     const told = await reply.json();
     const broken = told.problems?.length ? " " + told.problems.join("\n") : "";
     const sentence = told.sentence ?? told.error ?? "Read." + broken;

@@ -47,13 +47,20 @@ int sync_folder(const std::filesystem::path& folder)
     return reason;
 }
 
-} // namespace
-
-Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes)
+std::filesystem::path folder_of(const std::filesystem::path& file)
 {
-    const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
-    // One name, so that what a killed writer left behind is written over by the next.
-    const std::filesystem::path temporary = file.string() + ".tmp";
+    return file.has_parent_path() ? file.parent_path() : ".";
+}
+
+/// One name per file, so that what a killed writer left behind is written over by the next.
+std::filesystem::path temporary_of(const std::filesystem::path& file)
+{
+    return file.string() + ".tmp";
+}
+
+/// The temporary file with everything in it, on the disk.
+Result<void> write_temporary(const std::filesystem::path& temporary, std::string_view bytes)
+{
     const int fd =
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return system_problem(temporary, "cannot be made", errno);
@@ -61,13 +68,35 @@ Result<void> replace_file(const std::filesystem::path& file, std::string_view by
         ::unlink(temporary.c_str());
         return system_problem(temporary, "cannot be written", reason);
     }
+    return {};
+}
+
+} // namespace
+
+Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes)
+{
+    const std::filesystem::path temporary = temporary_of(file);
+    if (auto written = write_temporary(temporary, bytes); !written) return written.error();
     if (::rename(temporary.c_str(), file.c_str()) != 0) {
         const int reason = errno;
         ::unlink(temporary.c_str());
         return system_problem(file, "cannot be replaced", reason);
     }
-    if (const int reason = sync_folder(folder); reason != 0)
-        return system_problem(folder, "cannot be brought to the disk", reason);
+    if (const int reason = sync_folder(folder_of(file)); reason != 0)
+        return system_problem(folder_of(file), "cannot be brought to the disk", reason);
+    return {};
+}
+
+Result<void> create_file(const std::filesystem::path& file, std::string_view bytes)
+{
+    const std::filesystem::path temporary = temporary_of(file);
+    if (auto written = write_temporary(temporary, bytes); !written) return written.error();
+    // Unlike rename() it takes nobody's place.
+    const int reason = ::link(temporary.c_str(), file.c_str()) == 0 ? 0 : errno;
+    ::unlink(temporary.c_str());
+    if (reason != 0) return system_problem(file, "cannot be made", reason);
+    if (const int unsynced = sync_folder(folder_of(file)); unsynced != 0)
+        return system_problem(folder_of(file), "cannot be brought to the disk", unsynced);
     return {};
 }
 

@@ -12,4 +12,7 @@ namespace shared {
 /// symbolic link is replaced, not followed. Problem: the old file is still there; names the file and the errno's text.
 [[nodiscard]] Result<void> replace_file(const std::filesystem::path& file, std::string_view bytes);
 
+/// The same for a file that must not be there yet: one that is stays as it is, which is a Problem.
+[[nodiscard]] Result<void> create_file(const std::filesystem::path& file, std::string_view bytes);
+
 } // namespace shared

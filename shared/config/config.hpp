@@ -82,6 +82,8 @@ struct Config {
     Secret friend_code;
     std::string friend_name;
     std::string friend_tagline;
+    bool allow_contributions = false; ///< pool users may add accounts of their own
+    bool allow_passthrough = false;   ///< a client's own vendor key goes through as it is
     Secret admin_token;
     Secret admin_password;
     Secret jwt_secret;

@@ -39,6 +39,9 @@ enum class AccountAction : std::uint8_t {
     refresh, ///< renew its token now
     test,    ///< make one tiny real request
     options, ///< take over the options in Segment::owner_wish
+    pause,   ///< as disable, by the pool user whose account it is; only resume and enable end it
+    resume,
+    add, ///< take the credential of the descriptor that comes along (account_upload.hpp); no slot
 };
 
 enum class ActionResult : std::uint8_t {

@@ -171,6 +171,7 @@ AccountOptions merged(const AccountOptions& first, const AccountOptions& second)
 {
     AccountOptions out = second;
     take(out.disabled, first.disabled);
+    take(out.paused, first.paused);
     take(out.priority, first.priority);
     take(out.weight_percent, first.weight_percent);
     take(out.max_concurrency, first.max_concurrency);
@@ -193,6 +194,7 @@ Result<ParsedOptions> parse_account_options(const json& object)
     ParsedOptions out;
     AccountOptions& options = out.options;
     reader.flag("disabled", options.disabled);
+    reader.flag("paused", options.paused);
     reader.whole("priority", -1000, 1000, options.priority);
     reader.weight("weight", options.weight_percent);
     reader.whole("max_concurrency", 0, 10'000, options.max_concurrency);
@@ -227,7 +229,7 @@ Result<AccountOptions> parse_options_text(std::string_view text)
         return Problem{
             "",
             "there is an unknown option",
-            "known are disabled, priority, weight, max_concurrency, reserve_percent, models, "
+            "known are disabled, paused, priority, weight, max_concurrency, reserve_percent, models, "
             "proxy_url and owner"};
     return parsed->options;
 }

@@ -13,6 +13,7 @@ namespace shared {
 /// Every option may be unsaid; then the next source speaks, at last the default.
 struct AccountOptions {
     std::optional<bool> disabled;
+    std::optional<bool> paused; ///< out of service by the pool user it belongs to
     std::optional<std::int16_t> priority;         ///< higher goes first; 0
     std::optional<std::uint16_t> weight_percent;  ///< of the score; 100 (written 1.0)
     std::optional<std::uint16_t> max_concurrency; ///< requests at a time; 0 = no limit

@@ -19,6 +19,29 @@ namespace {
 /// As much of an id as every place that shows it can hold (FixedString<80> in the segment).
 constexpr std::size_t kAccountIdBytesMax = 80;
 
+constexpr std::string_view kSuffix = ".json";
+/// Of a name that a file is made with.
+constexpr std::size_t kNameBytesMax = 64;
+
+/// The provider with the longest prefix that `stem` begins with; an empty prefix takes the rest.
+const Provider* provider_of(const ProviderRegistry& registry, std::string_view stem)
+{
+    const Provider* best = nullptr;
+    for (const auto& provider : registry.all()) {
+        if (!stem.starts_with(provider->file_prefix())) continue;
+        if (best == nullptr || provider->file_prefix().size() > best->file_prefix().size())
+            best = provider.get();
+    }
+    return best;
+}
+
+bool is_name_char(char c) noexcept
+{
+    constexpr std::string_view kOthers = "._@+-";
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           kOthers.find(c) != std::string_view::npos;
+}
+
 /// A file that should be a credential of `provider`.
 struct Candidate {
     const Provider* provider = nullptr;
@@ -72,7 +95,7 @@ private:
     add_candidate(const std::filesystem::path& file, std::string_view name, const Provider* owner)
     {
         std::string_view stem = name.substr(0, name.size() - kSuffix.size());
-        const Provider* provider = owner != nullptr ? owner : provider_of(stem);
+        const Provider* provider = owner != nullptr ? owner : provider_of(registry_, stem);
         if (provider == nullptr) return;
         if (owner == nullptr) stem.remove_prefix(provider->file_prefix().size());
         const std::string id = fmt::format("{}:{}", provider->name(), stem);
@@ -89,18 +112,6 @@ private:
         else
             load_.problems.push_back(
                 {printable(file.string()), fault, "rename it; the name becomes the account's id"});
-    }
-
-    /// The provider with the longest prefix that `stem` begins with; an empty prefix takes the rest.
-    [[nodiscard]] const Provider* provider_of(std::string_view stem) const
-    {
-        const Provider* best = nullptr;
-        for (const auto& provider : registry_.all()) {
-            if (!stem.starts_with(provider->file_prefix())) continue;
-            if (best == nullptr || provider->file_prefix().size() > best->file_prefix().size())
-                best = provider.get();
-        }
-        return best;
     }
 
     /// By file name, so that which of two duplicates is served does not depend on the folder's order.
@@ -186,19 +197,6 @@ private:
         return nullptr;
     }
 
-    static bool same_login(const Credential& a, const Credential& b)
-    {
-        if (a.kind != b.kind) return false;
-        const auto equal = [](const Secret& x, const Secret& y) {
-            return !x.empty() && x.same_as(y);
-        };
-        if (equal(a.access_token, b.access_token) || equal(a.refresh_token, b.refresh_token))
-            return true;
-        // The members of a company's workspace share its account id; their quotas are their own.
-        const bool two_people = !a.email.empty() && !b.email.empty() && a.email != b.email;
-        return !a.account_id.empty() && a.account_id == b.account_id && !two_people;
-    }
-
     static Problem folder_problem(const std::filesystem::path& folder, const std::error_code& error)
     {
         Problem problem{printable(folder.string()), {}, {}};
@@ -221,8 +219,6 @@ private:
         return problem;
     }
 
-    static constexpr std::string_view kSuffix = ".json";
-
     const ProviderRegistry& registry_;
     const std::filesystem::path& folder_;
     std::vector<Candidate> candidates_;
@@ -234,6 +230,38 @@ private:
 PoolLoad load_pool(const ProviderRegistry& registry, const std::filesystem::path& folder)
 {
     return Loader(registry, folder).load();
+}
+
+bool same_login(const Credential& a, const Credential& b)
+{
+    if (a.kind != b.kind) return false;
+    const auto equal = [](const Secret& x, const Secret& y) { return !x.empty() && x.same_as(y); };
+    if (equal(a.access_token, b.access_token) || equal(a.refresh_token, b.refresh_token))
+        return true;
+    // The members of a company's workspace share its account id; their quotas are their own.
+    const bool two_people = !a.email.empty() && !b.email.empty() && a.email != b.email;
+    return !a.account_id.empty() && a.account_id == b.account_id && !two_people;
+}
+
+Result<std::string>
+account_file_name(const ProviderRegistry& registry, const Provider& provider, std::string_view name)
+{
+    const bool safe = !name.empty() && name.size() <= kNameBytesMax && name.front() != '.' &&
+                      name.front() != '-' && std::all_of(name.begin(), name.end(), is_name_char);
+    if (!safe)
+        return Problem{
+            "the name",
+            fmt::format(
+                "must have 1 to {} letters, digits or any of ._@+- and begin with no dot or dash",
+                kNameBytesMax),
+            "choose another"};
+    const std::string stem = std::string(provider.file_prefix()).append(name);
+    if (const Provider* const taken = provider_of(registry, stem); taken != &provider)
+        return Problem{
+            "the name",
+            fmt::format("begins like those of {} files", taken->display_name()),
+            "choose another"};
+    return Result<std::string>(boost::system::in_place_value, stem + std::string(kSuffix));
 }
 
 } // namespace shared

@@ -12,6 +12,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace shared {
@@ -45,5 +46,13 @@ struct PoolLoad {
 /// providers ("claude/work.json"). Files not ending in ".json", hidden ones and "*.tmp" are passed over.
 [[nodiscard]] PoolLoad
 load_pool(const ProviderRegistry& registry, const std::filesystem::path& folder);
+
+/// Whether both are the same login at a vendor (they are of one provider): its tokens, or its account and e-mail.
+[[nodiscard]] bool same_login(const Credential& a, const Credential& b);
+
+/// The name that a file in the flat folder has to have to be account "provider:name". Problem: no file's name can be
+/// made of it that is safe everywhere and that no other provider claims.
+[[nodiscard]] Result<std::string> account_file_name(
+    const ProviderRegistry& registry, const Provider& provider, std::string_view name);
 
 } // namespace shared

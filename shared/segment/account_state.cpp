@@ -65,9 +65,10 @@ struct Words {
     std::string_view text;
 };
 
-constexpr std::array<Words, 17> kReasons{{
+constexpr std::array<Words, 18> kReasons{{
     {kReasonDisabledInFile, "its credential file says so"},
     {kReasonDisabledByOwner, "its owner disabled it"},
+    {kReasonPaused, "the user it belongs to paused it"},
     {kReasonFileGone, "its credential file is gone"},
     {kReasonConcurrency, "as many requests run on it as it may have"},
     {kReasonShortWindow, "its 5-hour window is used up"},

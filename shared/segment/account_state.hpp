@@ -82,6 +82,7 @@ account_status(const AccountRouting& routing, std::uint32_t in_flight, UnixMilli
 /// Reasons that the pool gives itself; vendors' own come from their providers.
 inline constexpr std::string_view kReasonDisabledInFile = "disabled_in_file";
 inline constexpr std::string_view kReasonDisabledByOwner = "disabled_by_owner";
+inline constexpr std::string_view kReasonPaused = "paused_by_its_user";
 inline constexpr std::string_view kReasonFileGone = "file_gone";
 inline constexpr std::string_view kReasonConcurrency = "max_concurrency_reached";
 inline constexpr std::string_view kReasonShortWindow = "short_window_used_up";

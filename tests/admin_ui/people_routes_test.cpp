@@ -482,6 +482,34 @@ TEST_F(SessionTest, AFriendJoinsOnThePage)
         get("/login").body, AllOf(HasSubstr("name=\"code\""), HasSubstr("name=\"password\"")));
 }
 
+TEST_F(SessionTest, AUserSignsInAgainWithAKey)
+{
+    const std::string id = make_user().first;
+    const admin_ui::User user = *people_.store().find(id);
+    const auto key = [&](std::string_view prefix, std::uint32_t generation = 1) {
+        return people_.key().issue(prefix, id, generation, now_);
+    };
+    const auto sign_in = [this](const std::string& text) {
+        return ask(request("POST", "/login", Json({{"key", text}}).dump()));
+    };
+    const PageResponse in = sign_in(" " + key("sk-pool-") + "\n");
+    EXPECT_EQ(in.status, 303U) << in.body;
+    EXPECT_EQ(header(in, "Location"), "/me");
+    EXPECT_NE(header(in, "Set-Cookie").find("poolsession_"), std::string::npos);
+    // Neither a refresh token nor a session, old keys or somebody's id are keys.
+    EXPECT_EQ(sign_in(key("poolrt_")).status, 403U);
+    EXPECT_EQ(sign_in(people_.user_session(user, now_)).status, 403U);
+    EXPECT_EQ(sign_in(key("sk-pool-", 2)).status, 403U);
+    EXPECT_EQ(header(sign_in(id), "Set-Cookie"), "(absent)");
+    // Further wrong ones cost time, also for a right one.
+    EXPECT_EQ(sign_in("x").status, 429U);
+    EXPECT_EQ(sign_in(key("sk-pool-")).status, 429U);
+    now_ = now_.plus(std::chrono::minutes(20));
+    EXPECT_EQ(sign_in(key("sk-pool-")).status, 303U);
+    EXPECT_EQ(owner("POST", "/admin/pool-users/" + id + "/disable").status, 200U);
+    EXPECT_EQ(sign_in(key("sk-pool-")).status, 403U);
+}
+
 TEST_F(SessionTest, TheOwnerSignsInWithThePassword)
 {
     PageRequest asked = request("POST", "/login", R"({"password":"wrong"})");

@@ -68,8 +68,7 @@ TEST(Prices, AFileThatCannotBeUsedIsNamedWithItsEntry)
     EXPECT_EQ(
         problem("{"),
         file +
-            ": is no price list: a JSON object with \"models\"; see etc/prices.json for the form, "
-            "and restart");
+            ": is no price list: a JSON object with \"models\"; see etc/prices.json for the form");
     EXPECT_NE(problem(R"({"models":[7]})").find("entry 1 is no object"), std::string::npos);
     EXPECT_NE(
         problem(R"({"models":[{"model":"m","input":"2","output":1,"source":"s","date":"d"}]})")
@@ -83,6 +82,27 @@ TEST(Prices, AFileThatCannotBeUsedIsNamedWithItsEntry)
         problem(R"({"models":[{"model":"m","input":2,"output":1}]})").find("\"source\""),
         std::string::npos);
     EXPECT_NE(problem("\xff\xfe"), "");
+}
+
+TEST(Prices, AChangedFileIsReadAgain)
+{
+    const tests::TempDir folder;
+    Prices prices(folder.path() / "prices.json");
+    const std::string built_in = prices.current().where();
+    const auto list = [](const std::string& price) {
+        return R"({"models":[{"model":"m","input":)" + price +
+               R"(,"output":1,"source":"s","date":"d"}]})";
+    };
+    folder.write("prices.json", list("2"));
+    ASSERT_NE(prices.current().find("m"), nullptr);
+    EXPECT_EQ(prices.current().find("m")->input, 2);
+    folder.write("prices.json", list("31"));
+    EXPECT_EQ(prices.current().find("m")->input, 31);
+    folder.write("prices.json", "{");
+    EXPECT_EQ(prices.current().where(), built_in);
+    EXPECT_FALSE(prices.current().problem().empty());
+    std::filesystem::remove(folder.path() / "prices.json");
+    EXPECT_EQ(prices.current().problem(), "");
 }
 
 } // namespace

@@ -96,7 +96,7 @@ protected:
             loop_,
             fd,
             routes_,
-            [this](const shared::Message& question) {
+            [this](const shared::Message& question, int) {
                 asked_.push_back(question);
                 if (on_question_) on_question_();
             },

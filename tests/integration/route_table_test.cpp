@@ -46,6 +46,7 @@ protected:
     RouteTable()
     {
         add_one_of_each();
+        set("allow_contributions = true");
         set_environment("POOL_JWT_SECRET", std::string(kSecret));
         set_environment("POOL_USERS_PATH", (folder() / "users.json").string());
         set_environment("ADMIN_TOKEN", "the owner's token");
