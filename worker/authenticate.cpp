@@ -159,7 +159,9 @@ AccessDecision Authenticator::as_caller(const Approach& approach, const RequestH
 {
     const auto& fields = request.fields;
     const auto bearer = credential_of_scheme(fields.find("authorization"), "bearer");
+    const std::string_view beside = fields.find("x-codex-pool-key");
     const std::array shown{
+        beside,
         bearer.value_or(std::string_view()),
         fields.find("x-api-key"),
         fields.find("x-goog-api-key"),
@@ -167,8 +169,10 @@ AccessDecision Authenticator::as_caller(const Approach& approach, const RequestH
     for (const std::string_view text : shown) {
         if (text.empty()) continue;
         const auto credential = memo_.verify(text, approach.now);
-        if (credential && credential->use == shared::CredentialUse::access)
-            return as_user(*credential, approach.now);
+        if (!credential || credential->use != shared::CredentialUse::access) continue;
+        AccessDecision decision = as_user(*credential, approach.now);
+        decision.beside = text.data() == beside.data();
+        return decision;
     }
     if (!approach.own_route) return {};
 

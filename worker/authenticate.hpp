@@ -43,6 +43,8 @@ struct AccessDecision {
     Refusal refusal = Refusal::none;
     Role role = Role::nobody;
     bool by_session = false; ///< by cookie
+    bool beside =
+        false; ///< by X-Codex-Pool-Key: what stands in the usual places may be the client's own
     shared::FixedString<40>
         user;                   ///< whom the request is counted for: a user's id, "local", "owner"
     shared::UserSlot pool_user; ///< whose limits hold; none for the owner

@@ -2,6 +2,7 @@
 
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "shared/base/wiping_allocator.hpp"
 #include "shared/segment/worker_slots.hpp"
 #include "worker/head_rewriter.hpp"
 #include "worker/session.hpp"
@@ -63,17 +64,21 @@ Task<bool> Exchange::run(std::string_view early)
     const AccessDecision caller = approach(needed, own.has_value());
     if (caller.refusal != Refusal::none) co_return co_await turn_away(caller, early);
     if (needed == Access::open) waiting_->body.limit(kOpenBodyBytesMax);
+    if (own) waiting_->body.limit(kOwnBodyBytesMax);
+    if (own) waiting_->body.keep_secret(); // passwords and credential files pass through
     if (own) co_return co_await answer_own(*own, caller, early);
     if (waiting_->route.target == Route::Target::not_found)
         co_return co_await refuse_early(
             PoolError::Kind::not_found, "there is nothing at this path", early);
 
+    const bool own_key = passes_through(caller);
     const RequestBody::End taken = waiting_->body.begin(request, early);
     if (!waiting_->body.settled() || taken != RequestBody::End::whole) {
         const bool read = co_await read_body(taken);
         if (!read) co_return can_go_on();
     }
     if (waiting_->route.target == Route::Target::local) co_return co_await answer_locally();
+    if (own_key) co_return co_await pass_through();
     co_return co_await serve();
 }
 
@@ -332,6 +337,8 @@ Exchange::answer_own(const OwnRoute& own, const AccessDecision& caller, std::str
         const bool read = co_await read_body(taken);
         if (!read) co_return can_go_on();
     }
+    if (head().body != BodyKind::none)
+        shared::wipe(worker_.buffer.get(), WorkerState::kBufferBytes);
     if (own.target == OwnTarget::admin) co_return co_await relay_to_admin(who);
     shared::LocalReply reply = healthz();
     const bool sent = co_await answer(std::move(reply));
@@ -368,6 +375,7 @@ Task<bool> Exchange::relay_to_admin(const AccessDecision& caller)
     waiting.call.emplace(worker_, session_, cancel_, deadline_, timings_);
     const UpstreamCall::End end = co_await waiting.call->run(request);
     deadline_.clear();
+    if (waiting.body.finished()) waiting.body.release();
     if (session_.gone()) {
         record(shared::RequestOutcome::client_gone);
         co_return false;

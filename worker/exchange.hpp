@@ -4,6 +4,7 @@
 ///   exchange_attempts.cpp accounts one after the other until one serves
 ///   exchange_wait.cpp     waiting for an account, or for its token
 ///   exchange_relay.cpp    the answer on its way to the client
+///   exchange_passthrough.cpp  the client's own credential instead of an account
 ///   exchange_record.cpp   what remains: usage row, counters, log line
 ///
 /// Until an answer is on its way the exchange holds all that another attempt needs (`Waiting`); then that is
@@ -15,6 +16,7 @@
 #include "shared/net/connector.hpp"
 #include "shared/net/deadlines.hpp"
 #include "shared/net/task.hpp"
+#include "shared/providers/own_credential.hpp"
 #include "shared/segment/pin_table.hpp"
 #include "shared/segment/worker_slots.hpp"
 #include "shared/selection/select_account.hpp"
@@ -50,6 +52,9 @@ public:
 
     /// Anybody may send one to the open stubs: it is not worth more memory than this.
     static constexpr std::uint64_t kOpenBodyBytesMax = std::uint64_t{1} << 20U;
+
+    /// A credential file in a form is the largest that the pool's own pages take.
+    static constexpr std::uint64_t kOwnBodyBytesMax = std::uint64_t{2} << 20U;
 
     Exchange(WorkerState& worker, Session& session, std::unique_ptr<RequestText> text);
     Exchange(const Exchange&) = delete;
@@ -147,6 +152,16 @@ private:
     void load_candidates();
     [[nodiscard]] shared::SelectionQuery query();
 
+    /// The row of this request among those that run. False: there is no room for it.
+    [[nodiscard]] bool begin_row();
+
+    // -- exchange_passthrough.cpp ----------------------------------------------------------------------
+    /// Whether it goes out with the client's own credential.
+    [[nodiscard]] bool passes_through(const AccessDecision& caller) const;
+    [[nodiscard]] shared::net::Task<bool> pass_through();
+    [[nodiscard]] shared::net::Task<UpstreamCall::End>
+    call_with(const shared::Leg& leg, const shared::OwnCredential& own);
+
     // -- exchange_wait.cpp -----------------------------------------------------------------------------
     /// Takes from the candidates the places that belong to requests before this one.
     void leave_places_to_others();
@@ -236,6 +251,7 @@ private:
     bool quiet_ = false;     ///< logged at debug only (the pool's own pages)
     bool expired_ = false;   ///< deadline_ has passed
     bool recorded_ = false;
+    bool passes_ = false; ///< with the client's own credential
     bool probes_ = false; ///< this request is account_'s one probe, and nothing was learnt yet
 };
 

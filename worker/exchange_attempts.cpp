@@ -42,20 +42,7 @@ Task<bool> Exchange::serve()
     inspect();
     request_bytes_ += waiting.body.bytes();
 
-    shared::UsageEntry first;
-    first.request_id = id_;
-    first.started_at = started_;
-    first.user = user_;
-    first.model = waiting.facts.model;
-    first.provider = static_cast<std::uint8_t>(provider_->id());
-    first.path.assign(head().path);
-    if (has_pin_key_) first.conversation = pin_key_[0];
-    first.websocket = head().upgrades_to_websocket ? 1 : 0;
-    std::optional<shared::RunningRequest> row =
-        shared::RunningRequest::begin(worker_.segment, worker_.slot, first);
-    if (row)
-        running_.emplace(std::move(*row));
-    else
+    if (!begin_row())
         co_return co_await refuse(
             PoolError::Kind::overloaded, "this pool runs as many requests as it can");
     if (const shared::LimitHit met = admit(); met.kind != shared::LimitKind::none)
@@ -177,6 +164,24 @@ Task<bool> Exchange::serve()
         rearm();
         if (decision != RetryDecision::next_account) co_return co_await give_up(attempt, verdict);
     }
+}
+
+bool Exchange::begin_row()
+{
+    shared::UsageEntry first;
+    first.request_id = id_;
+    first.started_at = started_;
+    first.user = user_;
+    first.model = waiting_->facts.model;
+    first.provider = static_cast<std::uint8_t>(provider_->id());
+    first.path.assign(head().path);
+    if (has_pin_key_) first.conversation = pin_key_[0];
+    first.websocket = head().upgrades_to_websocket ? 1 : 0;
+    std::optional<shared::RunningRequest> row =
+        shared::RunningRequest::begin(worker_.segment, worker_.slot, first);
+    if (!row) return false;
+    running_.emplace(std::move(*row));
+    return true;
 }
 
 void Exchange::rearm() noexcept

@@ -127,7 +127,8 @@ void Exchange::build_client_head(const shared::http::ResponseHead& response, std
     context.body_unchunked = unchunk_;
     context.provider = provider_;
     context.now = shared::now_unix();
-    if (provider_ != nullptr && has_quota_fields(*provider_, response))
+    context.own_quota = passes_;
+    if (!passes_ && provider_ != nullptr && has_quota_fields(*provider_, response))
         context.pool = &worker_.summary(provider_->id(), context.now);
     out.clear();
     const auto provider = provider_ == nullptr ? 0 : static_cast<std::size_t>(provider_->id());

@@ -117,8 +117,10 @@ void append_upstream_head(
     const shared::AccountCredential& account,
     const OutgoingBody& body,
     HeaderMemo& memo,
-    std::string& head)
+    std::string& head,
+    bool own_key)
 {
+    const bool keeps = own_key && account.kind == shared::CredentialKind::api_key;
     head.reserve(request.head_bytes + account.token.size() + 256);
     head.append(request.method).append(" ").append(base.prefix);
     head += provider.upstream_target(leg, request, account);
@@ -130,7 +132,7 @@ void append_upstream_head(
             if (memo.ask(field.name, is_never_sent)) return false;
             if (named && shared::http::is_hop_by_hop(field.name, request.fields)) return false;
             if (body.decoded && iequals(field.name, "content-encoding")) return false;
-            return !provider.replaces_header(field.name, account);
+            return keeps || !provider.replaces_header(field.name, account);
         },
         head);
     provider.append_credentials(account, request, head);
@@ -199,7 +201,10 @@ void append_client_head(
             const auto rule = [&context](std::string_view name) {
                 return is_never_told(name, context.provider);
             };
-            if (memo.ask(field.name, rule)) return false;
+            const bool never = context.own_quota ? is_never_told(field.name, nullptr) ||
+                                                       iequals(field.name, "set-cookie")
+                                                 : memo.ask(field.name, rule);
+            if (never) return false;
             return !named || iequals(field.name, "trailer") ||
                    !shared::http::is_hop_by_hop(field.name, response.fields);
         },

@@ -23,7 +23,8 @@ struct OutgoingBody {
     bool decoded = false; ///< Content-Encoding was undone: the field is dropped
 };
 
-/// A request in an account's name. `memo` is for request fields of all providers.
+/// A request in an account's name. `memo` is for request fields of all providers. `own_key`: the credential is an API
+/// key or token of the client's own, so what names its organisation stays.
 void append_upstream_head(
     const shared::Provider& provider,
     const shared::Leg& leg,
@@ -32,7 +33,8 @@ void append_upstream_head(
     const shared::AccountCredential& account,
     const OutgoingBody& body,
     HeaderMemo& memo,
-    std::string& head);
+    std::string& head,
+    bool own_key = false);
 
 /// What the admin child is told of a request's caller.
 struct PageCaller {
@@ -61,6 +63,8 @@ struct ClientHead {
     bool body_unchunked = false;                ///< the chunk framing is taken off (HTTP/1.0)
     const shared::Provider* provider = nullptr; ///< null for the admin child's answers
     const shared::PoolSummary* pool = nullptr;  ///< for quota fields, where the upstream sent some
+    bool own_quota =
+        false; ///< the client's own account answered: what is told of it is the client's
     shared::UnixMillis now;
 };
 

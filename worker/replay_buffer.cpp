@@ -1,5 +1,7 @@
 #include "worker/replay_buffer.hpp"
 
+#include "shared/base/wiping_allocator.hpp"
+
 #include <algorithm>
 #include <cstring>
 
@@ -28,6 +30,7 @@ bool ReplayBuffer::append(std::string_view bytes, std::size_t max)
         const std::size_t capacity = std::min(grown, max);
         auto larger = std::make_unique_for_overwrite<char[]>(capacity);
         if (size_ > 0) std::memcpy(larger.get(), bytes_.get(), size_);
+        if (secret_) shared::wipe(bytes_.get(), capacity_);
         bytes_ = std::move(larger);
         capacity_ = capacity;
     }
@@ -38,6 +41,7 @@ bool ReplayBuffer::append(std::string_view bytes, std::size_t max)
 
 void ReplayBuffer::release() noexcept
 {
+    if (secret_) shared::wipe(bytes_.get(), capacity_);
     bytes_.reset();
     size_ = 0;
     capacity_ = 0;

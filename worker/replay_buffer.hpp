@@ -12,6 +12,15 @@ namespace worker {
 
 class ReplayBuffer {
 public:
+    ReplayBuffer() = default;
+    ReplayBuffer(const ReplayBuffer&) = delete;
+    ReplayBuffer& operator=(const ReplayBuffer&) = delete;
+
+    ~ReplayBuffer() { release(); }
+
+    /// What it holds is cleared before its memory is given back.
+    void keep_secret() noexcept { secret_ = true; }
+
     /// Room for exactly `bytes`; what was held is lost.
     void reserve(std::size_t bytes);
 
@@ -36,6 +45,7 @@ private:
     std::unique_ptr<char[]> bytes_;
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;
+    bool secret_ = false;
 };
 
 } // namespace worker

@@ -32,6 +32,9 @@ public:
     /// Less than max_body_bytes is allowed. Before begin().
     void limit(std::uint64_t bytes) noexcept { max_ = std::min(max_, bytes); }
 
+    /// What is held is cleared before its memory is given back. Before begin().
+    void keep_secret() noexcept { buffer_.keep_secret(); }
+
     /// Takes what came with the head. Bytes beyond the body go back to the session. Never waits.
     [[nodiscard]] End begin(const shared::http::RequestHead& head, std::string_view early);
     /// Reads on until begin()'s answer is final. Call if !settled().
