@@ -170,11 +170,14 @@ Html user_row(const UserView& view, const PageFrame& frame, UnixMillis now)
     html.raw("<tr><th scope=\"row\" class=\"wide\">").text(user.label());
     if (user.label() != user.email && !user.email.empty())
         html.raw("<br><span class=\"soft\">").text(user.email).raw("</span>");
-    html.raw("</th><td>").text(view.state(now)).raw("</td><td class=\"num\">");
-    html.number(static_cast<long long>(view.day_tokens)).raw("</td><td class=\"num\">");
-    html.number(static_cast<long long>(view.week_tokens)).raw("</td><td class=\"num\">");
-    html.number(view.in_flight).raw("</td><td class=\"wide\">").text(limits_in_words(view.limits));
-    html.raw("</td><td class=\"wide\"><form method=\"post\" class=\"user-actions\">");
+    html.raw("</th><td data-label=\"State\">").text(view.state(now));
+    html.raw("</td><td class=\"num\" data-label=\"Today\">");
+    html.text(grouped_number(static_cast<std::int64_t>(view.day_tokens)));
+    html.raw("</td><td class=\"num\" data-label=\"This week\">");
+    html.text(grouped_number(static_cast<std::int64_t>(view.week_tokens)));
+    html.raw("</td><td class=\"num\" data-label=\"Running\">").number(view.in_flight);
+    html.raw("</td><td class=\"wide\" data-label=\"Limits\">").text(limits_in_words(view.limits));
+    html.raw("</td><td class=\"does\"><form method=\"post\" class=\"user-actions\">");
     html.add(hidden_field("csrf", frame.csrf))
         .add(hidden_field("version", std::to_string(user.version)));
     html.add(action_button(user.id, "invite", "Set-up links"));
@@ -287,9 +290,9 @@ my_page(const PageFrame& frame, const UserView& user, const SetupView& setup, co
     html.raw("<h1>")
         .text(user.user.label())
         .raw("</h1>\n<dl class=\"tiles\"><div><dt>Tokens today</dt><dd>");
-    html.number(static_cast<long long>(user.day_tokens))
+    html.text(grouped_number(static_cast<std::int64_t>(user.day_tokens)))
         .raw("</dd></div><div><dt>This week</dt><dd>");
-    html.number(static_cast<long long>(user.week_tokens))
+    html.text(grouped_number(static_cast<std::int64_t>(user.week_tokens)))
         .raw("</dd></div><div><dt>Running</dt><dd>");
     html.number(user.in_flight).raw("</dd></div></dl>\n<p>Your limits: ");
     html.text(limits_in_words(user.limits));
@@ -328,7 +331,7 @@ std::string people_html(const PageFrame& frame, const PeopleView& view, UnixMill
             " hours; they are shown only now. Pass on the line for the CLI that is wanted.</p>\n");
         html.add(tabs_part(view.setup)).raw("</section>\n");
     }
-    html.raw("<div class=\"scroll\" tabindex=\"0\"><table><caption class=\"soft\">");
+    html.raw("<div class=\"scroll people\" tabindex=\"0\"><table><caption class=\"soft\">");
     html.number(static_cast<long long>(view.users.size()))
         .raw(" users; tokens are those that limits ");
     html.raw("count: input not read from a cache, and output.</caption>\n<thead><tr><th>User</th>");

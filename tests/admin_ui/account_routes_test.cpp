@@ -54,7 +54,7 @@ protected:
     }
 
     std::string user_;
-    admin_ui::Routes taking_{pool_.segment(), usage_, {true, "", "0.0.0.0:8989", "", "", {}, true}};
+    admin_ui::Routes taking_{pool_.segment(), usage_, {true, "", "0.0.0.0:8989", "", "", {}, false, true}};
 };
 
 TEST_F(AccountRoutes, ASessionShowsItsTokenForEveryChange)

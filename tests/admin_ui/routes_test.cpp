@@ -65,7 +65,7 @@ TEST_F(RoutesTest, EveryPageAnswersSafely)
         EXPECT_FALSE(page.body.empty()) << path;
         EXPECT_EQ(header(page, "X-Content-Type-Options"), "nosniff");
         EXPECT_TRUE(header(page, "Content-Security-Policy").starts_with("default-src 'none';"));
-        EXPECT_EQ(header(page, "Referrer-Policy"), "no-referrer");
+        EXPECT_EQ(header(page, "Referrer-Policy"), "same-origin");
         EXPECT_NE(header(page, "Content-Type"), "");
         EXPECT_NE(header(page, "Cache-Control"), "(absent)");
     }

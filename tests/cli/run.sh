@@ -11,6 +11,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 if [ -z "${CODEX_POOL_CLI_INSIDE:-}" ]; then
     cache=${CODEX_POOL_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/codex-pool-tests}
     "$here/install.sh" "$cache" || { echo "0 passed, 1 failed" && exit 1; }
+    # Where there is a browser, one scenario uses it.
+    if command -v chromium chromium-browser google-chrome >/dev/null && command -v npm >/dev/null; then
+        "$here/../pages/install.sh" "$cache" || { echo "0 passed, 1 failed" && exit 1; }
+    fi
     export CODEX_POOL_CLI_INSIDE=1 CODEX_POOL_TEST_CACHE=$cache
     # Root needs no user namespace; others get one in which they are root.
     flags=-n
@@ -546,6 +550,9 @@ scenario_friend_gemini() {
     gemini_two_turns && check turns=4 one-account no-hashes || return 1
     undo && cmp "$HOME/.gemini/settings.json" "$dir/settings.mine"
 }
+
+# shellcheck source=tests/cli/friend_page.sh
+. "$here/friend_page.sh"
 
 # ---------------------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import puppeteer from "puppeteer-core";
 
-const [pool, browserPath, option, shotsFolder] = process.argv.slice(2);
+const [pool, shared, browserPath, option, shotsFolder] = process.argv.slice(2);
 const shots = option === "--shots" ? shotsFolder : null;
 if (shots) mkdirSync(shots, { recursive: true });
 const axe = readFileSync("node_modules/axe-core/axe.min.js", "utf8");
@@ -45,7 +45,24 @@ const views = [
   ["request", `/status/why?id=${requests[0].request_id}&row=${requests[0].row}`],
   ["events", "/status/events"],
   ["home", "/"],
+  ["setup-local", "/status/setup"],
   ["missing", "/status/nothing"],
+];
+// Of the pool that is shared: who looks, and what is done before.
+const sharedViews = [
+  ["landing", "/", "nobody"],
+  ["people", "/status/people", "owner"],
+  ["people-links", "/status/people", "owner", async (page) => {
+    await leave(page, "button[formaction$='/ada/invite']");
+    await page.click("#links details summary");
+  }],
+  ["people-limits", "/status/people", "owner", (page) => page.click("tbody details summary")],
+  ["add-account", "/status", "owner", (page) => page.click("#add-account summary")],
+  ["setup", "/status/setup", "owner"],
+  ["friend-pool", "/status", "friend"],
+  ["friend-usage", "/status/usage", "friend"],
+  ["me", "/me", "friend", (page) => page.click("#add-account summary")],
+  ["me-setup", "/me", "friend", (page) => leave(page, "form[action='/me/setup'] button")],
 ];
 const widths = [["wide", 1440, 900], ["phone", 390, 844]];
 const schemes = ["light", "dark"];
@@ -57,6 +74,33 @@ const browser = await puppeteer.launch({
   args: ["--no-sandbox", "--no-proxy-server", "--disable-dev-shm-usage", "--force-color-profile=srgb"],
 });
 
+const leave = (page, button) => Promise.all([page.waitForNavigation({ waitUntil: "load" }), page.click(button)]);
+
+// A browser in which somebody is signed in to the shared pool.
+const signedIn = async (field, value) => {
+  const context = await browser.createBrowserContext();
+  const page = await context.newPage();
+  await page.goto(shared + "/", { waitUntil: "load" });
+  await page.click(`details:has(#${field}) summary`);
+  await page.type("#" + field, value);
+  await leave(page, `form:has(#${field}) button`);
+  await page.close();
+  return context;
+};
+const keyOf = async (user) => {
+  const headers = { Authorization: "Basic " + btoa("admin:the password") };
+  const invited = await fetch(`${shared}/admin/pool-users/${user}/invite`, { method: "POST", headers });
+  const token = (await invited.json()).setup.codex.token;
+  const config = await (await fetch(`${shared}/config/codex/${token}`)).json();
+  return config.tokens.access_token;
+};
+const browsers = {
+  local: browser.defaultBrowserContext(),
+  nobody: await browser.createBrowserContext(),
+  owner: await signedIn("password", "the password"),
+  friend: await signedIn("key", await keyOf("ada")),
+};
+
 // What the page did wrong by itself, as the browser tells it.
 const watch = async (page) => {
   const wrong = [];
@@ -66,7 +110,7 @@ const watch = async (page) => {
   });
   page.on("pageerror", (error) => wrong.push("script: " + error.message));
   page.on("request", (request) => {
-    if (!request.url().startsWith(pool) && !request.url().startsWith("data:")) // the browser's own icons
+    if (!request.url().startsWith(pool) && !request.url().startsWith(shared) && !request.url().startsWith("data:")) // the browser's own icons
       wrong.push("elsewhere: " + request.url());
   });
   await page.evaluateOnNewDocument(() => {
@@ -89,14 +133,15 @@ const sizeOf = async (page) => {
   return () => bytes;
 };
 
-const look = async ([name, path], [size, width, height], scheme) => {
+const look = async ([name, path, who = "local", before = () => {}], [size, width, height], scheme) => {
   const what = `${name} ${size} ${scheme}`;
-  const page = await browser.newPage();
+  const page = await browsers[who].newPage();
   await page.setViewport({ width, height, deviceScaleFactor: 1 });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
   const wrong = await watch(page);
   const bytes = await sizeOf(page);
-  await page.goto(pool + path, { waitUntil: "load" });
+  await page.goto((who === "local" ? pool : shared) + path, { waitUntil: "load" });
+  await before(page);
   await page.waitForNetworkIdle({ idleTime: 50, concurrency: 1 }); // the live stream stays open
   const state = await page.evaluate(() => ({
     shifts: window.shifts,
@@ -180,6 +225,38 @@ const look = async ([name, path], [size, width, height], scheme) => {
   await page.close();
 }
 
+// An account comes by the form, and from a friend; buttons of a browser that is signed in show their token.
+{
+  const page = await browsers.owner.newPage();
+  const add = async (place, text, provider) => {
+    await page.goto(shared + place, { waitUntil: "load" });
+    await page.click("#add-account summary");
+    await page.type("#upload-text", text);
+    await page.select("select[name=provider]", provider);
+    await leave(page, "form.upload button");
+    return page.$eval("main", (main) => main.textContent);
+  };
+  expect(/is a web page|this is a web page/.test(await add("/status", "<html></html>", "")), "a web page is refused");
+  expect(/gemini:key was added/.test(await add("/status", '{"api_key": "AIzaSyFake-of-the-page"}', "gemini")), "a pasted key is an account");
+  await page.goto(shared + "/status", { waitUntil: "load" });
+  const card = (await page.$$("article.account")).length;
+  expect(card >= 6, "the new account has a card");
+  const first = await page.$("article.account .account-actions button");
+  await first.click();
+  await page.waitForFunction(() => document.querySelector("article.account").classList.contains("is-disabled"), { timeout: 30_000 });
+  await (await page.$("article.account .account-actions button")).click();
+  await page.waitForFunction(() => !document.querySelector("article.account").classList.contains("is-disabled"), { timeout: 30_000 });
+  passed += 1;
+  const mine = await browsers.friend.newPage();
+  await mine.goto(shared + "/me", { waitUntil: "load" });
+  for (const [action, state] of [["pause", "disabled"], ["resume", "ready"]]) {
+    await leave(mine, `form[action$='/${action}'] button`);
+    expect((await mine.$$(".own-accounts .is-" + state)).length === 1, `an own account after ${action} is ${state}`);
+  }
+  await page.close();
+  await mine.close();
+}
+
 // A chart can be read with the keyboard.
 {
   const page = await browser.newPage();
@@ -191,7 +268,7 @@ const look = async ([name, path], [size, width, height], scheme) => {
 }
 
 // Last: what runs and is looked at above goes on for three minutes only.
-for (const view of views) {
+for (const view of [...views, ...sharedViews]) {
   for (const width of widths) for (const scheme of schemes) await look(view, width, scheme);
 }
 
