@@ -10,6 +10,16 @@ constexpr std::uint64_t kWeekSeconds = 7ULL * 24 * 3600;
 constexpr std::uint64_t kYearHours = 366ULL * 24;
 constexpr std::uint64_t kGiB = 1ULL << 30U;
 
+/// One that is off unless it is set.
+constexpr Setting switch_setting(
+    std::string_view key,
+    std::string_view environment,
+    SettingField field,
+    std::string_view doc) noexcept
+{
+    return {key, environment, "", field, 0, 0, "", "false", doc};
+}
+
 constexpr auto kSettings = std::to_array<Setting>({
     {"listen_addr",
      "PROXY_LISTEN_ADDR",
@@ -87,24 +97,16 @@ constexpr auto kSettings = std::to_array<Setting>({
      "\"auto\"",
      "How log lines look: text, json, or auto (the journal's own fields under systemd, else text).",
      TextRule::log_format},
-    {"metrics_users",
-     "PROXY_METRICS_USERS",
-     "",
-     &Config::metrics_users,
-     0,
-     0,
-     "",
-     "false",
-     "Name the pool's users in /metrics as well, at most 1000 of them."},
-    {"disable_refresh",
-     "PROXY_DISABLE_REFRESH",
-     "",
-     &Config::disable_refresh,
-     0,
-     0,
-     "",
-     "false",
-     "Never refresh tokens; expired accounts then need a new login."},
+    switch_setting(
+        "metrics_users",
+        "PROXY_METRICS_USERS",
+        &Config::metrics_users,
+        "Name the pool's users in /metrics as well, at most 1000 of them."),
+    switch_setting(
+        "disable_refresh",
+        "PROXY_DISABLE_REFRESH",
+        &Config::disable_refresh,
+        "Never refresh tokens; expired accounts then need a new login."),
 
     {"workers",
      "PROXY_WORKERS",
@@ -380,24 +382,16 @@ constexpr auto kSettings = std::to_array<Setting>({
      "",
      "\"\"",
      "The sentence below it."},
-    {"allow_contributions",
-     "POOL_ALLOW_CONTRIBUTIONS",
-     "",
-     &Config::allow_contributions,
-     0,
-     0,
-     "",
-     "false",
-     "Pool users may add accounts of their own."},
-    {"allow_passthrough",
-     "POOL_ALLOW_PASSTHROUGH",
-     "",
-     &Config::allow_passthrough,
-     0,
-     0,
-     "",
-     "false",
-     "Requests with a vendor key of the client's own go through with it, past the accounts."},
+    switch_setting(
+        "allow_contributions",
+        "POOL_ALLOW_CONTRIBUTIONS",
+        &Config::allow_contributions,
+        "Pool users may add accounts of their own."),
+    switch_setting(
+        "allow_passthrough",
+        "POOL_ALLOW_PASSTHROUGH",
+        &Config::allow_passthrough,
+        "Requests with a vendor key of the client's own go through with it, past the accounts."),
     {"admin_token",
      "ADMIN_TOKEN",
      "",

@@ -1,5 +1,5 @@
-/// A credential file on its way from the admin child, which only passes it on, to the refresher, which alone reads it. It
-/// travels in an anonymous file whose descriptor goes with the message; the answer comes back in the same file.
+/// A credential file on its way from the admin child, which only passes it on, to the refresher, which alone reads it.
+/// It travels in an anonymous file whose descriptor goes with the message; the answer comes back in the same file.
 #pragma once
 
 #include "shared/base/owned_fd.hpp"

@@ -1,4 +1,4 @@
-/// What the pool itself writes into a credential file that it was given: the object "codex_pool", everything else stays.
+/// What the pool itself writes into a credential file that it was given: the object "codex_pool"; all else stays.
 #pragma once
 
 #include "shared/base/result.hpp"
