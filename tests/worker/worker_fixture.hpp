@@ -361,6 +361,7 @@ protected:
             *loop_, config_, registry_, segment_, slot_, tls_.get(), proxy_, 20ms);
         server_ = std::make_unique<worker::Server>(*state_, listen_anywhere(port_));
         server_->start();
+        server_->serve();
         thread_ = std::thread([this] { loop_->run(); });
     }
 
