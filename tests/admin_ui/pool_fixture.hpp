@@ -6,6 +6,7 @@
 #include "shared/segment/pin_table.hpp"
 #include "shared/segment/segment.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -72,6 +73,7 @@ public:
     void add_worker(std::uint16_t slot, std::int32_t pid)
     {
         shared::WorkerSlot& worker = mapping->workers[slot];
+        mapping->worker_slots = std::max<std::uint32_t>(mapping->worker_slots, slot + 1U);
         worker.pid = pid;
         worker.state = shared::SlotState::serving;
         worker.listener = slot;
