@@ -27,7 +27,7 @@ struct ControlCommand {
         usage,
         requests,
         users,
-        status, ///< shell/commands prints it
+        status, ///< supervisor/shell/commands prints it
         top,    ///< the same
     };
 

@@ -1,5 +1,5 @@
-/// Keeps what is known of the accounts over a restart: an account that cools down goes on cooling, windows and forecasts
-/// need not be learnt anew. Runs beside pin_keeper on the usage writer's thread, for its disk access.
+/// Keeps what is known of the accounts over a restart: an account that cools down goes on cooling, windows and
+/// forecasts need not be learnt anew. Runs beside pin_keeper on the usage writer's thread, for its disk access.
 #pragma once
 
 #include "supervisor/evidence_file.hpp"
@@ -14,15 +14,16 @@ public:
     /// `segment` outlives it.
     EvidenceKeeper(shared::Segment& segment, std::filesystem::path file);
 
-    /// Reads the file, if the segment knows no account yet. A damaged one is kept aside as FILE.damaged and said in the log.
+    /// Reads the file, if the segment knows no account yet. A damaged one is kept aside as FILE.damaged and said in the
+    /// log.
     void load();
 
     /// Gives accounts that are in the segment by now what was known of them; older evidence never replaces newer. The
     /// others go on waiting for their account. Returns how many got something.
     std::size_t restore(shared::UnixMillis now);
 
-    /// Saves what the segment knows, and what still waits. Nothing is written if nothing changed. Says in the log, once,
-    /// when the disk begins or stops to refuse.
+    /// Saves what the segment knows, and what still waits. Nothing is written if nothing changed. Says in the log,
+    /// once, when the disk begins or stops to refuse.
     void save(shared::UnixMillis now);
 
 private:

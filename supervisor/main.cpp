@@ -24,10 +24,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "shell/backup.hpp"
-#include "shell/commands.hpp"
-#include "shell/doctor.hpp"
-#include "shell/logs.hpp"
+#include "supervisor/shell/backup.hpp"
+#include "supervisor/shell/commands.hpp"
+#include "supervisor/shell/doctor.hpp"
+#include "supervisor/shell/logs.hpp"
 
 namespace {
 
@@ -133,16 +133,16 @@ int control(const Options& options)
     const auto style = supervisor::terminal_style();
     const bool json = options.control.json;
     if (options.control.kind == Kind::status)
-        return shell::run_status(json, style, folder, std::cout, std::cerr);
+        return supervisor::shell::run_status(json, style, folder, std::cout, std::cerr);
     if (options.control.kind == Kind::top)
-        return shell::run_top(json, style, folder, std::cout, std::cerr);
+        return supervisor::shell::run_top(json, style, folder, std::cout, std::cerr);
     return supervisor::run_control(options.control, folder, std::cout, std::cerr);
 }
 
 int doctor(const Options& options)
 {
     const shared::ProviderRegistry registry;
-    shell::DoctorInputs inputs;
+    supervisor::shell::DoctorInputs inputs;
     inputs.json = options.json;
     inputs.share = options.share;
     inputs.flags = options.flags;
@@ -152,13 +152,13 @@ int doctor(const Options& options)
     inputs.now = shared::now_unix();
     inputs.style = supervisor::terminal_style();
     inputs.shows_progress = isatty(STDERR_FILENO) != 0;
-    return shell::run_doctor(registry, inputs, std::cout, std::cerr);
+    return supervisor::shell::run_doctor(registry, inputs, std::cout, std::cerr);
 }
 
 int backup(const Options& options)
 {
     const shared::ProviderRegistry registry;
-    shell::BackupInputs inputs;
+    supervisor::shell::BackupInputs inputs;
     inputs.options = options.backup;
     inputs.json = options.json;
     inputs.flags = options.flags;
@@ -166,10 +166,10 @@ int backup(const Options& options)
     inputs.working_directory = std::filesystem::current_path();
     inputs.cores = cores();
     inputs.now = shared::now_unix();
-    inputs.ask = shell::ask_on_terminal;
+    inputs.ask = supervisor::shell::ask_on_terminal;
     inputs.shows_progress = isatty(STDERR_FILENO) != 0;
     const auto run =
-        options.command == Options::Command::backup ? shell::run_backup : shell::run_restore;
+        options.command == Options::Command::backup ? supervisor::shell::run_backup : supervisor::shell::run_restore;
     return run(registry, inputs, std::cout, std::cerr);
 }
 
@@ -204,7 +204,7 @@ int dispatch(const Options& options, int argc, char** argv)
     case Options::Command::restore:
         return backup(options);
     case Options::Command::logs:
-        return shell::run_logs(options.logs, std::cerr);
+        return supervisor::shell::run_logs(options.logs, std::cerr);
     case Options::Command::child:
         return child(options);
     case Options::Command::help_or_error:

@@ -7,8 +7,8 @@
 
 #include "shared/config/config.hpp"
 #include "shared/ipc/messages.hpp"
-#include "shell/backup_options.hpp"
-#include "shell/logs.hpp"
+#include "supervisor/shell/backup_options.hpp"
+#include "supervisor/shell/logs.hpp"
 #include "supervisor/control_command.hpp"
 #include "supervisor/simulate.hpp"
 

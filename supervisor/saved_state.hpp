@@ -1,5 +1,5 @@
-/// What outlives a segment: the copies on disk of pins and of what is known of the accounts, saved every ten seconds and
-/// at the end. All of it runs on the usage writer's thread, for its disk access.
+/// What outlives a segment: the copies on disk of pins and of what is known of the accounts, saved every ten seconds
+/// and at the end. All of it runs on the usage writer's thread, for its disk access.
 #pragma once
 
 #include "supervisor/evidence_keeper.hpp"

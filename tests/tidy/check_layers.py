@@ -26,7 +26,7 @@ SHARED = set(MAY_INCLUDE)
 for role in ROLES:
     MAY_INCLUDE[role] = set(SHARED)
 # The owner's commands: they ask a running pool as the supervisor's own commands do, and look at its data folder.
-MAY_INCLUDE["shell"] = SHARED | {"supervisor"}
+MAY_INCLUDE["supervisor/shell"] = SHARED | {"supervisor"}
 MAIN = {"supervisor/main.cpp", "supervisor/options.hpp"}  # the places that know every role and command
 
 # library -> files (or folders ending in '/') that may include it
@@ -34,23 +34,24 @@ ONLY_IN = {
     r"CLI/": ["supervisor/options.cpp"],
     r"toml": ["shared/config/"],
     r"spdlog/": ["shared/base/log.cpp"],
-    r"sqlite3\.h": ["supervisor/", "admin_ui/", "shell/"],
+    r"sqlite3\.h": ["supervisor/", "admin_ui/"],
     r"boost/beast/websocket": ["shared/fake_providers/"],
     r"boost/beast": ["shared/boost/", "shared/net/http_client.cpp", "admin_ui/", "shared/fake_providers/"],
-    r"boost/asio": ["shell/doctor_network.cpp", "shared/boost/", "shared/net/", "shared/ipc/", "shared/fake_providers/", "worker/", "refresher/", "admin_ui/", "supervisor/"],
+    r"boost/asio": ["shared/boost/", "shared/net/", "shared/ipc/", "shared/fake_providers/", "worker/", "refresher/", "admin_ui/", "supervisor/"],
 }
 # heavy libraries that no header may include
 NOT_IN_HEADERS = [r"nlohmann/json\.hpp", r"boost/beast", r"toml", r"CLI/", r"spdlog/", r"sqlite3\.h"]
 # callers never ask which vendor they have
 NAMES_A_PROVIDER = re.compile(r"ProviderId::(codex|claude|gemini)|\b(codex|claude|gemini)_provider\b")
-NEUTRAL = ["worker/", "refresher/", "supervisor/", "admin_ui/", "shell/"]
+NEUTRAL = ["worker/", "refresher/", "supervisor/", "admin_ui/"]
 
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)')
 
 
 def folder_of(path):
     parts = path.split("/")
-    return "/".join(parts[:2]) if parts[0] == "shared" else parts[0]
+    nested = parts[0] == "shared" or parts[:2] == ["supervisor", "shell"]
+    return "/".join(parts[:2]) if nested else parts[0]
 
 
 def problems(root):
