@@ -1,5 +1,5 @@
-/// The saved copy of what is known of the accounts: quota windows, cool-downs, credits, and what traffic has taught about
-/// the windows. Written by evidence_keeper; nothing in it is secret.
+/// The saved copy of what is known of the accounts: quota windows, cool-downs, credits, and what traffic has taught
+/// about the windows. Written by evidence_keeper; nothing in it is secret.
 ///
 ///   {"version": 1, "accounts": {"codex:personal": {"kind": 1, "account_id": "…",
 ///     "short": {"seconds": 18000, "used": 4200, "source": "header", "resets_at": …, "seen_at": …, "full_since": …,
@@ -7,8 +7,8 @@
 ///     "long": {…}, "cooling": {"until": …, "since": …, "used_up": false, "reason": "…", "source": "error_answer"},
 ///     "credits": {"has": 1, "unlimited": 0, "balance": 12.5}}}}
 ///
-/// Times are Unix milliseconds, `used` basis points. Account ids, not slots: slots are only good for one segment. What a
-/// reader does not know is passed over, so that a program of another version can read it too.
+/// Times are Unix milliseconds, `used` basis points. Account ids, not slots: slots are only good for one segment. What
+/// a reader does not know is passed over, so that a program of another version can read it too.
 #pragma once
 
 #include "shared/base/result.hpp"
