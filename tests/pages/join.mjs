@@ -19,6 +19,7 @@ const context = browser.defaultBrowserContext();
 await context.overridePermissions(pool, ["clipboard-read", "clipboard-sanitized-write"]);
 const page = await context.newPage();
 await page.setViewport({ width: 1200, height: 900 });
+await page.emulateMediaFeatures([{ name: "prefers-reduced-motion", value: "reduce" }]); // a button that moves is missed
 
 const leave = async (button) => {
   await Promise.all([page.waitForNavigation({ waitUntil: "load" }), button.click()]);
@@ -30,8 +31,11 @@ const copied = async (section, beginning) => {
     const text = await block.$eval("pre", (pre) => pre.textContent);
     if (!text.startsWith(beginning)) continue;
     const button = await block.$("button");
+    const said = button.evaluate((b) => new Promise((done) => {
+      new MutationObserver(() => b.textContent === "Copied" && done()).observe(b, { childList: true });
+    }));
     await button.click();
-    await page.waitForFunction((b) => b.textContent === "Copied", { timeout: 10_000 }, button);
+    await said;
     const line = await page.evaluate(() => navigator.clipboard.readText());
     need(line === text + "\n", "the clipboard holds what the page shows: " + line);
     return line;
@@ -46,12 +50,8 @@ const copyAll = async (round) => {
   for (const cli of tabs) {
     await page.click(`nav.jump a[href="#${cli}"]`);
     need((await page.evaluate(() => location.hash)) === "#" + cli, `the tab of ${cli} is chosen`);
-    const seen = (id) => { // the page scrolls smoothly
-      const { top, bottom } = document.getElementById(id).getBoundingClientRect();
-      return top < innerHeight && bottom > 0;
-    };
-    await page.waitForFunction(seen, { timeout: 10_000 }, cli);
     const section = await page.$("section#" + cli);
+    need(await section.isIntersectingViewport(), `the part about ${cli} is seen`);
     writeFileSync(`${folder}/${round}/${cli}.line`, await copied(section, "curl -fsSL "));
     writeFileSync(`${folder}/${round}/${cli}.undo`, await copied(section, "bash ~/.codex-pool-setup/undo.sh "));
   }
