@@ -217,7 +217,8 @@ void SupervisorLoop::advance_shutdown()
 {
     const bool workers_gone = tree_.table().count(Role::worker) == 0 && orphans_.count() == 0;
     if (phase_ == Phase::draining && workers_gone) stop_others();
-    if (tree_.table().children().empty()) loop_.stop();
+    // Not before the kernel has told of every worker left behind: its last usage is taken then.
+    if (tree_.table().children().empty() && orphans_.count() == 0) loop_.stop();
 }
 
 void SupervisorLoop::kill_all()

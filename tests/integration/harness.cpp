@@ -293,6 +293,8 @@ void PoolTest::start()
         return response.status == 200 && health.is_object() &&
                health.value("accounts", 0U) == accounts_;
     })) << get("/healthz").body;
+    // The last worker may come later than the first answers; until then a reload is put off.
+    ASSERT_TRUE(process.wait_line("ready: ")) << process.log();
     for (const std::string& name : needs_project_) {
         const std::string id = "gemini:" + name.substr(std::string_view("gemini_").size());
         EXPECT_TRUE(process.wait_line("project_found account=" + id)) << "no project for " << name;

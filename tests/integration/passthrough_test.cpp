@@ -108,8 +108,9 @@ TEST_F(Passthrough, AKeyOfTheClientsOwnGoesPastTheAccounts)
     EXPECT_NE(refused.body.find("authentication_error"), std::string::npos) << refused.body;
     for (const json& account : get_json("/admin/accounts")) {
         EXPECT_EQ(account.at("state"), "ready") << account;
-        if (account.at("id") != "claude:1" && account.at("id") != "claude:key")
+        if (account.at("id") != "claude:1" && account.at("id") != "claude:key") {
             EXPECT_EQ(account.at("totals").at("request_count"), 0) << account;
+        }
     }
     EXPECT_EQ(stop(), 0);
     for (const std::string& key : keys_)

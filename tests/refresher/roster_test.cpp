@@ -150,6 +150,7 @@ TEST_F(RosterTest, ReloadKeepsQuotaCooldownPenaltyPinsAndCounters)
     });
     const shared::PinKey key = shared::pin_key("local", 1, "conversation");
     shared::set_pin(*segment_, key, AccountSlot{0}, kNow);
+    segment_->worker_slots = 1;
     segment_->workers[0].state = shared::SlotState::serving;
     segment_->workers[0].in_flight[0] = 3;
     segment_->totals[0].requests = 7;
