@@ -23,6 +23,17 @@ int open_process(pid_t pid) noexcept
         syscall(SYS_pidfd_open, pid, 0)); // glibc 2.36 has it, its header not everywhere
 }
 
+/// Whether the living process of this number is the slot's worker. Its slot must not be given away then.
+bool is_the_worker(
+    const shared::WorkerSlot& row, pid_t pid, std::uint64_t ticks, std::int64_t now_us)
+{
+    const std::uint64_t seen = started_ticks(pid);
+    if (seen != 0) return seen == ticks;
+    // A sandbox may hide the processes of an earlier start from us. A worker's heart beats once a second.
+    constexpr std::int64_t kBeatMaxUs = 10'000'000;
+    return now_us - row.heartbeat_us.load(std::memory_order_relaxed) <= kBeatMaxUs;
+}
+
 } // namespace
 
 std::uint64_t started_ticks(pid_t pid)
@@ -60,7 +71,7 @@ bool Orphans::adopt(std::uint16_t slot, std::int64_t now_us)
     const std::uint64_t ticks = row.started_ticks.load(std::memory_order_relaxed);
     // First the descriptor, then the question whose it is: the number cannot change hands in between.
     const int fd = pid > 0 ? open_process(pid) : -1;
-    if (fd < 0 || ticks == 0 || started_ticks(pid) != ticks) {
+    if (fd < 0 || ticks == 0 || !is_the_worker(row, pid, ticks, now_us)) {
         if (fd >= 0) ::close(fd);
         shared::clear_in_flight(segment_, slot);
         writer_.close(slot);
