@@ -89,7 +89,8 @@ Result<Listeners> open_listeners(const shared::Config& config, std::vector<Named
     }
     const bool any_kept = !kept.empty();
     auto listeners = Listeners::open(config.listen, config.workers, std::move(kept));
-    // The service manager may still hold sockets of an address that was changed.
+    // The service manager still holds sockets of an address that was changed, until it has read that it need not.
+    if (!listeners && any_kept) Notifier(notify_socket()).forget(kStoredListener);
     for (int i = 0; !listeners && any_kept && i < 30; ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
         listeners = Listeners::open(config.listen, config.workers);
