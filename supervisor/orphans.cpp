@@ -100,7 +100,7 @@ void Orphans::wait(std::list<Orphan>::iterator orphan)
 
 void Orphans::check(std::int64_t now_us, std::int64_t drain_us, std::int64_t hang_us)
 {
-    for (const Orphan& orphan : orphans_) {
+    for (Orphan& orphan : orphans_) {
         const std::int64_t heartbeat =
             segment_.workers[orphan.slot].heartbeat_us.load(std::memory_order_relaxed);
         if (now_us - orphan.since_us >= drain_us)
@@ -112,16 +112,15 @@ void Orphans::check(std::int64_t now_us, std::int64_t drain_us, std::int64_t han
 
 void Orphans::kill_all()
 {
-    for (const Orphan& orphan : orphans_)
+    for (Orphan& orphan : orphans_)
         kill_it(orphan, "the pool stops");
 }
 
-void Orphans::kill_it(const Orphan& orphan, const char* why)
+void Orphans::kill_it(Orphan& orphan, const char* why)
 {
     shared::log::warn("event=killing_orphan pid={} why=\"{}\"", orphan.pid, why);
     // By the descriptor: never another process that has the number by now.
-    int fd = const_cast<Orphan&>(orphan).process.native_handle();
-    (void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, nullptr, 0);
+    (void)syscall(SYS_pidfd_send_signal, orphan.process.native_handle(), SIGKILL, nullptr, 0);
 }
 
 } // namespace supervisor

@@ -49,7 +49,7 @@ private:
     };
 
     void wait(std::list<Orphan>::iterator orphan);
-    void kill_it(const Orphan& orphan, const char* why);
+    static void kill_it(Orphan& orphan, const char* why);
 
     boost::asio::io_context& loop_;
     shared::Segment& segment_;
