@@ -94,6 +94,8 @@ private:
     // Upgrades: supervisor_takeover.cpp.
     void request_upgrade(std::string_view who, std::uint64_t request);
     void try_upgrade();
+    void try_upgrade_later();
+    [[nodiscard]] bool is_upgrading() const;
     [[nodiscard]] bool is_busy();
     void refuse_upgrade(std::uint64_t request, const std::string& why);
     void answer_upgrade(std::uint64_t request, shared::ActionResult result);
@@ -164,6 +166,8 @@ private:
 
     std::optional<Wanted> wanted_;
     std::uint64_t upgrade_request_ = 0; ///< of the one under way
+    std::uint64_t upgrade_until_tick_ = 0; ///< so long it may be tried again
+    bool handing_over_ = false; ///< the trial went well, the exec comes next
     /// This program has just taken over and its workers, of a higher generation, do not serve yet.
     std::optional<std::uint32_t> taking_over_after_;
     std::uint64_t ticks_ = 0;

@@ -35,10 +35,22 @@ void SupervisorLoop::request_upgrade(std::string_view who, std::uint64_t request
         return refuse_upgrade(request, "the pool is stopping.");
     if (settings_.start.binary.empty())
         return refuse_upgrade(request, "this pool is no service; end it and start it again.");
-    if (wanted_ || trial_.under_way() || taking_over_after_)
+    if (is_upgrading())
         return refuse_upgrade(request, "another upgrade is under way.");
     wanted_ = Wanted{request, ticks_ + kQuietTicks};
     try_upgrade();
+}
+
+void SupervisorLoop::try_upgrade_later()
+{
+    if (phase_ == Phase::draining || phase_ == Phase::stopping)
+        return refuse_upgrade(upgrade_request_, "the pool is stopping.");
+    wanted_ = Wanted{upgrade_request_, upgrade_until_tick_};
+}
+
+bool SupervisorLoop::is_upgrading() const
+{
+    return wanted_ || trial_.under_way() || handing_over_ || taking_over_after_;
 }
 
 bool SupervisorLoop::is_busy()
@@ -63,6 +75,7 @@ void SupervisorLoop::try_upgrade()
     }
     wanted_.reset();
     upgrade_request_ = wanted.request;
+    upgrade_until_tick_ = wanted.until_tick;
     const std::size_t free = shared::free_slots(parts_.segment);
     if (free < config_.workers) {
         return refuse_upgrade(
@@ -96,21 +109,20 @@ void SupervisorLoop::answer_upgrade(std::uint64_t request, shared::ActionResult 
 void SupervisorLoop::on_tried(const std::optional<std::string>& refusal)
 {
     if (refusal) return refuse_upgrade(upgrade_request_, *refusal);
-    if (is_busy()) {
-        wanted_ = Wanted{upgrade_request_, ticks_ + kQuietTicks};
-        return;
-    }
+    if (is_busy()) return try_upgrade_later();
     // A signal that comes from now on is the next program's; one that has come is still ours.
     block_signals();
+    handing_over_ = true;
     hand_over_timer_.expires_after(kLastSignals);
     hand_over_timer_.async_wait([this](const boost::system::error_code&) { hand_over(); });
 }
 
 void SupervisorLoop::hand_over()
 {
-    if (phase_ != Phase::running || is_busy()) {
+    handing_over_ = false;
+    if (is_busy()) {
         allow_signals();
-        return refuse_upgrade(upgrade_request_, "something else came in between; try again.");
+        return try_upgrade_later();
     }
     save_state();
     std::string why = "usage waits in memory because the database refuses it; mend that first.";

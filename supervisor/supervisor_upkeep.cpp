@@ -57,8 +57,7 @@ void SupervisorLoop::on_tick()
     if (admin_to_be_replaced_) {
         // A tick after the reload: by then it has answered.
         Child* admin = tree_.table().current(Role::admin);
-        const bool answered =
-            asked_.empty() && !wanted_ && !trial_.under_way() && !taking_over_after_;
+        const bool answered = asked_.empty() && !is_upgrading();
         if (admin != nullptr && admin->state == ChildState::ready && answered) {
             admin_to_be_replaced_ = false;
             replace(*admin);
@@ -70,7 +69,7 @@ void SupervisorLoop::on_tick()
         now_us,
         std::int64_t{config_.drain_hours} * kHourUs,
         std::int64_t{config_.worker_hang_seconds} * 1'000'000);
-    if (ticks_ % kMemoryEveryTicks == 0 && !taking_over_after_) replace_large_workers(now_us);
+    if (ticks_ % kMemoryEveryTicks == 0 && !is_upgrading()) replace_large_workers(now_us);
     if (ticks_ % kPinsEveryTicks == 0) save_state();
 }
 
