@@ -216,11 +216,14 @@ scenario_codex_interactive() {
     check turns=1
 }
 
+# As Codex writes it: with the date, unless it is today.
+codex_time='([A-Z][a-z]{2} [0-9]{1,2}(st|nd|rd|th), [0-9]{4} )?[0-9]{1,2}:[0-9]{2} [AP]M'
+
 scenario_codex_used_up() {
     start_pool codex=2 || return 1
     codex_home 'model_provider = "codex-pool"' $'name = "OpenAI via codex-pool proxy"\nrequires_openai_auth = true'
     script '{"status":429,"headers":{"Content-Type":"application/json"},"body":"{\"error\":{\"type\":\"usage_limit_reached\",\"message\":\"used up\",\"resets_in_seconds\":5400}}"}'
-    codex_says 'hit your usage limit\. Try again at [0-9]' --skip-git-repo-check --color never 'say hi'
+    codex_says "hit your usage limit\\. Try again at $codex_time" --skip-git-repo-check --color never 'say hi'
 }
 
 codex_over() { # [websocket]
@@ -234,9 +237,9 @@ scenario_codex_refused() {
     start_pool codex=1 || return 1
     codex_over
     local turn=("$cache/codex" exec --skip-git-repo-check --color never 'say hi')
-    refused 'exhausted 5400' 1 'hit your usage limit\. Try again at [0-9]' "${turn[@]}" &&
+    refused 'exhausted 5400' 1 "hit your usage limit\\. Try again at $codex_time" "${turn[@]}" &&
         refused 'exhausted' 1 'hit your usage limit\. Try again later' "${turn[@]}" &&
-        refused 'user_limit 5400' 1 'usage limit\. the pool says user_limit, or try again at [0-9]' "${turn[@]}" &&
+        refused 'user_limit 5400' 1 "usage limit\\. the pool says user_limit, or try again at $codex_time" "${turn[@]}" &&
         refused 'user_limit' 1 'usage limit\. the pool says user_limit, or try again later' "${turn[@]}" &&
         refused 'user_disabled' 6 '403 Forbidden: the pool says user_disabled' "${turn[@]}" &&
         waits_out 'fake codex reply' "${turn[@]}"
@@ -246,11 +249,11 @@ scenario_codex_websocket_refused() {
     start_pool codex=1 || return 1
     codex_over websocket
     local turn=("$cache/codex" exec --skip-git-repo-check --color never 'say hi')
-    refused 'exhausted 5400' 2 'hit your usage limit\. Try again at [0-9]' "${turn[@]}" &&
-        refused 'user_limit 5400' 2 'usage limit\. the pool says user_limit, or try again at [0-9]' "${turn[@]}" &&
+    refused 'exhausted 5400' 2 "hit your usage limit\\. Try again at $codex_time" "${turn[@]}" &&
+        refused 'user_limit 5400' 2 "usage limit\\. the pool says user_limit, or try again at $codex_time" "${turn[@]}" &&
         waits_out 'fake codex reply' "${turn[@]}" &&
         script '{"status":429,"headers":{"Content-Type":"application/json"},"body":"{\"error\":{\"type\":\"usage_limit_reached\",\"message\":\"used up\",\"resets_in_seconds\":5400}}"}' &&
-        says 'hit your usage limit\. Try again at [0-9]' "${turn[@]}"
+        says "hit your usage limit\\. Try again at $codex_time" "${turn[@]}"
 }
 
 scenario_codex_no_account() {
