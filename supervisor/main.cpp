@@ -194,7 +194,7 @@ int dispatch(const Options& options, int argc, char** argv)
     case Options::Command::simulate:
         return simulate(options);
     case Options::Command::version:
-        std::puts("codex-pool " CODEX_POOL_VERSION);
+        std::puts(options.json ? R"({"version":")" CODEX_POOL_VERSION R"("})" : "codex-pool " CODEX_POOL_VERSION);
         return 0;
     case Options::Command::control:
         return control(options);

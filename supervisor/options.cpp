@@ -261,6 +261,7 @@ CLI::App* add_simulate(CLI::App& app, SimulateOptions& simulate)
         ->type_name("S[,S…]");
     command->add_option("--last", simulate.last, "So much of the usage database (default: 7d)")
         ->type_name("7d|48h");
+    command->add_flag("--json", simulate.json, "Print JSON");
     command->add_option("--trace", simulate.trace, "A CSV or JSON-lines file instead")
         ->type_name("FILE");
     command->add_option("--scenario", simulate.scenario, "Made-up traffic instead: week")
@@ -320,7 +321,8 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     doctor->add_flag("--json", options.json, "Print JSON");
     add_backup(app, options);
     add_logs(app, options.logs);
-    const auto* version_command = app.add_subcommand("version", "Print the version");
+    auto* version_command = app.add_subcommand("version", "Print the version");
+    version_command->add_flag("--json", options.json, "Print JSON");
     auto* child = app.add_subcommand("child", "One process of the running tree")->group("");
     child->add_option("--role", options.role)
         ->required()

@@ -37,7 +37,7 @@ struct Options {
     shared::ConfigFlags flags;    ///< all commands; demo: listen only
     SimulateOptions simulate;     ///< simulate
     ControlCommand control;       ///< control
-    bool json = false;            ///< check, doctor, backup, restore
+    bool json = false;            ///< check, doctor, backup, restore, version
     bool share = false;           ///< doctor: says nothing about whose pool it is
     shell::BackupOptions backup;  ///< backup, restore
     shell::LogsOptions logs;      ///< logs

@@ -3,6 +3,7 @@
 #include "shared/base/read_file.hpp"
 #include "shared/providers/pool_folder.hpp"
 #include "shared/simulation/report.hpp"
+#include "shared/simulation/report_json.hpp"
 #include "shared/simulation/simulation.hpp"
 #include "shared/simulation/week.hpp"
 #include "supervisor/usage_history.hpp"
@@ -84,6 +85,10 @@ public:
             rules.pin_ttl = pin_ttl_;
             columns.push_back({strategy, simulation::simulate(trace_, accounts_, rules)});
         }
+        if (options_.json)
+            return {
+                boost::system::in_place_value,
+                simulation::json({source_, quotas()}, trace_, accounts_, columns)};
         return {
             boost::system::in_place_value,
             source_ + ": " + simulation::summary(trace_) + '\n' + assumptions() + '\n' +
@@ -188,14 +193,18 @@ private:
         return {};
     }
 
+    [[nodiscard]] std::string quotas() const
+    {
+        return options_.week_tokens > 0 && !options_.scenario
+                   ? fmt::format("weekly quotas of {} tokens times the plan", options_.week_tokens)
+                   : fmt::format(
+                         "quotas of which the requests need {:.0f} %", options_.load_percent);
+    }
+
     [[nodiscard]] std::string assumptions() const
     {
-        std::string text = simulation::counted(accounts_.size(), "account") + ", ";
-        text +=
-            options_.week_tokens > 0 && !options_.scenario
-                ? fmt::format("weekly quotas of {} tokens times the plan", options_.week_tokens)
-                : fmt::format("quotas of which the requests need {:.0f} %", options_.load_percent);
-        text += "; docs/simulation.md says what else is assumed\n";
+        std::string text = simulation::counted(accounts_.size(), "account") + ", " + quotas() +
+                           "; docs/simulation.md says what else is assumed\n";
         if (trace_.conversations_guessed)
             text += "no request names its conversation: guessed from pauses of ten minutes\n";
         return text;

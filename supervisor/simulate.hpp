@@ -22,6 +22,7 @@ struct SimulateOptions {
     std::uint32_t accounts = 0; ///< so many equal ones per provider; 0 = those of the pool folder
     double load_percent = 85;   ///< quotas are sized so that the requests need this much of them
     std::uint64_t week_tokens = 0; ///< or: a weekly window of the smallest plan has so many
+    bool json = false;             ///< instead of the table
 };
 
 /// Everything `simulate` depends on, so that tests can give it.
@@ -34,7 +35,7 @@ struct SimulateInputs {
     shared::UnixMillis now;
 };
 
-/// Prints the table to `out`, problems to `err`. Returns the exit code. The same inputs print the same.
+/// Prints the table (or JSON) to `out`, problems to `err`. Returns the exit code. The same inputs print the same.
 [[nodiscard]] int run_simulate(
     const shared::ProviderRegistry& registry,
     const SimulateInputs& inputs,

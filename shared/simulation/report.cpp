@@ -89,7 +89,7 @@ std::string table(const Trace& trace, std::span<const Column> columns)
     return text;
 }
 
-std::string summary(const Trace& trace)
+Extent extent(const Trace& trace)
 {
     std::set<std::pair<std::uint32_t, std::uint64_t>> conversations;
     for (const TraceRequest& request : trace.requests) {
@@ -101,12 +101,18 @@ std::string summary(const Trace& trace)
             : static_cast<double>(
                   trace.requests.back().at.since(trace.requests.front().at).count()) /
                   86'400'000.0;
+    return {trace.users.size(), trace.requests.size(), conversations.size(), days};
+}
+
+std::string summary(const Trace& trace)
+{
+    const Extent all = extent(trace);
     return fmt::format(
         "{}, {} of {} in {:.1f} days",
-        counted(trace.users.size(), "user"),
-        counted(trace.requests.size(), "request"),
-        counted(conversations.size(), "conversation"),
-        days);
+        counted(all.users, "user"),
+        counted(all.requests, "request"),
+        counted(all.conversations, "conversation"),
+        all.days);
 }
 
 std::string counted(std::size_t number, std::string_view noun)

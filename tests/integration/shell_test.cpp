@@ -77,6 +77,14 @@ protected:
     std::optional<fake::Client> stream_;
 };
 
+TEST_F(Shell, TheVersionInWordsAndAsJson)
+{
+    EXPECT_EQ(run({"version"}).text, "codex-pool " CODEX_POOL_VERSION_NOW "\n");
+    const Ran ran = run({"version", "--json"});
+    EXPECT_EQ(ran.code, 0);
+    EXPECT_EQ(Json::parse(ran.text), Json({{"version", CODEX_POOL_VERSION_NOW}}));
+}
+
 TEST_F(Shell, StatusIsOneScreenAndHasColoursOnlyOnATerminal)
 {
     start_with_a_stream();

@@ -49,6 +49,14 @@ TEST(Options, Commands)
     }
 }
 
+TEST(Options, JsonOfCommandsThatAskNobody)
+{
+    EXPECT_TRUE(parse({"simulate", "--json"}).options.simulate.json);
+    EXPECT_FALSE(parse({"simulate"}).options.simulate.json);
+    for (const char* command : {"version", "check", "doctor"})
+        EXPECT_TRUE(parse({command, "--json"}).options.json) << command;
+}
+
 TEST(Options, OwnersCommands)
 {
     using Kind = ControlCommand::Kind;

@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include <sstream>
 #include <string>
@@ -144,6 +145,37 @@ TEST_F(SimulateTest, ReplaysATraceFile)
             HasSubstr("6 accounts, weekly quotas of 5000 tokens times the plan"),
             HasSubstr("\n  ann "),
             HasSubstr("\n  bob ")));
+}
+
+TEST_F(SimulateTest, AsJson)
+{
+    record(10, 1);
+    inputs_.options.accounts = 2;
+    inputs_.options.strategies = "balanced,fill_first";
+    inputs_.options.json = true;
+    ASSERT_EQ(simulate(), 0) << err_;
+    const auto json = nlohmann::json::parse(out_);
+    EXPECT_EQ(json["source"], "the last 7d");
+    EXPECT_EQ(json["quotas"], "quotas of which the requests need 85 %");
+    EXPECT_EQ(json["users"], 1);
+    EXPECT_EQ(json["requests"], 10);
+    EXPECT_EQ(json["conversations"], 1);
+    EXPECT_EQ(json["conversations_guessed"], false);
+    EXPECT_DOUBLE_EQ(json["days"].get<double>(), 9.0 / 24);
+    ASSERT_EQ(json["strategies"].size(), 2U);
+    EXPECT_EQ(json["strategies"][0]["strategy"], "balanced");
+    const auto& second = json["strategies"][1];
+    EXPECT_EQ(second["strategy"], "fill_first");
+    EXPECT_EQ(second["served"], 10);
+    EXPECT_EQ(second["moves"], 0);
+    EXPECT_EQ(second["unused_percent"], nullptr) << "no week ended";
+    EXPECT_EQ(second["waiting"][0]["user"], "local");
+    EXPECT_EQ(second["waiting"][0]["p99_ms"], 0);
+    ASSERT_EQ(second["accounts"].size(), 2U);
+    EXPECT_EQ(second["accounts"][0]["account"], "codex:1");
+    EXPECT_EQ(
+        second["accounts"][0]["served"].get<int>() + second["accounts"][1]["served"].get<int>(),
+        10);
 }
 
 TEST_F(SimulateTest, WhatCannotBeIsNamedWithItsRemedy)
