@@ -101,6 +101,9 @@ says() {
     return 1
 }
 
+# No provider answers any more. The CLIs are told to ask twice at most where they would for minutes (docs/errors.md).
+end_upstream() { kill "${started[0]}" && wait "${started[0]}" 2>/dev/null; true; }
+
 asked() { grep -c '^refused' "$dir/tap/tap.log"; }
 
 # refused "KIND [SECONDS]" MOST PATTERN COMMAND...: with the pool's own error of this kind in answer to its turn, the CLI
@@ -278,6 +281,21 @@ scenario_codex_body_too_large() {
     codex_says '413 Payload Too Large: the request body is larger' --skip-git-repo-check --color never 'say hi'
 }
 
+scenario_codex_upstream_down() {
+    start_pool codex=1 || return 1
+    codex_home 'model_provider = "codex-pool"' $'name = "OpenAI via codex-pool proxy"\nrequires_openai_auth = true\nrequest_max_retries = 1\nstream_max_retries = 1'
+    end_upstream
+    codex_says '502 Bad Gateway: the upstream' --skip-git-repo-check --color never 'say hi'
+}
+
+scenario_codex_deadline() {
+    local settings=$'first_byte_timeout_seconds = 1\nall_attempts_timeout_seconds = 2'
+    start_pool codex=1 || return 1
+    codex_home 'model_provider = "codex-pool"' $'name = "OpenAI via codex-pool proxy"\nrequires_openai_auth = true\nrequest_max_retries = 1\nstream_max_retries = 1'
+    script '{"fault":"hang_before_head"}'
+    codex_says '504 Gateway Timeout: the upstream did not answer in time' --skip-git-repo-check --color never 'say hi'
+}
+
 scenario_codex_failover() {
     start_pool codex=2 || return 1
     codex_home 'model_provider = "codex-pool"' $'name = "OpenAI via codex-pool proxy"\nrequires_openai_auth = true'
@@ -368,6 +386,13 @@ scenario_claude_deadline() {
     ANTHROPIC_API_KEY=pool-user-key says 'API Error: 504 the upstream did not answer in time' "$cache/claude" -p 'say hi'
 }
 
+scenario_claude_upstream_down() {
+    start_pool claude=1 || return 1
+    claude_environment
+    end_upstream
+    CLAUDE_CODE_MAX_RETRIES=1 ANTHROPIC_API_KEY=pool-user-key says 'API Error: 502 the upstream' "$cache/claude" -p 'say hi'
+}
+
 scenario_claude_failover() {
     start_pool claude=2 || return 1
     claude_environment
@@ -389,6 +414,8 @@ gemini_environment() {
         export GEMINI_API_KEY=pool-any GOOGLE_GEMINI_BASE_URL=$base
     fi
 }
+
+gemini_asks_twice() { sed -i 's/^{/{"general":{"maxAttempts":2},/' "$HOME/.gemini/settings.json"; }
 
 gemini_two_turns() {
     says 'fake gemini reply' "$cache/node" "$cache/gemini.js" -p 'say hi' &&
@@ -452,6 +479,23 @@ scenario_gemini_body_too_large() {
     start_pool gemini_key=1 || return 1
     gemini_environment key
     says 'the request body is larger' "$cache/node" "$cache/gemini.js" -p 'say hi'
+}
+
+scenario_gemini_upstream_down() {
+    start_pool gemini_key=1 || return 1
+    gemini_environment key
+    gemini_asks_twice
+    end_upstream
+    says 'the upstream' "$cache/node" "$cache/gemini.js" -m gemini-2.5-flash -p 'say hi'
+}
+
+scenario_gemini_deadline() {
+    local settings=$'first_byte_timeout_seconds = 1\nall_attempts_timeout_seconds = 2'
+    start_pool gemini_key=1 || return 1
+    gemini_environment key
+    gemini_asks_twice
+    script '{"fault":"hang_before_head"}'
+    says 'the upstream did not answer in time' "$cache/node" "$cache/gemini.js" -m gemini-2.5-flash -p 'say hi'
 }
 
 scenario_gemini_failover() {
