@@ -12,6 +12,8 @@ constexpr std::uint32_t kNoLimit = std::numeric_limits<std::uint32_t>::max();
 constexpr double kRequestsKnownFrom = 0.5;
 /// Of the average cost; from there on a user leaves last places to others.
 constexpr double kHeavyFrom = 1.5;
+/// Requests that a user may stand below the average of the others.
+constexpr double kCreditRequests = 4;
 
 double decay(MonotonicMillis since, MonotonicMillis now) noexcept
 {
@@ -29,7 +31,41 @@ bool is_alive(const Ticket& ticket, MonotonicMillis now) noexcept
 double tag(const FairLoad& load, std::uint16_t number, std::size_t in_front) noexcept
 {
     const FairLoad::User& user = load.users[number];
-    return std::max(0.0, user.cost_with(in_front) - load.about(user).average);
+    return std::max(0.0, user.stands_at(in_front) - load.about(user).stands_at);
+}
+
+using Users = std::span<FairLoad::User>;
+
+/// Over those who are active.
+void sum_up(Users users, FairLoad& load) noexcept
+{
+    load.providers = {};
+    for (const FairLoad::User& user : users) {
+        if (!user.active) continue;
+        FairLoad::Sum& sum = load.providers[user.provider % FairLoad::kProviders];
+        sum.weight += user.weight;
+        sum.average += user.cost_with(0) * user.weight;
+        sum.stands_at += user.stands_at(0) * user.weight;
+    }
+    for (FairLoad::Sum& sum : load.providers) {
+        if (sum.weight <= 0) continue;
+        sum.average /= sum.weight;
+        sum.stands_at /= sum.weight;
+    }
+}
+
+/// Nobody active stands further below the others than its credit; `load` is summed up.
+void lift(Users users, const FairLoad& load) noexcept
+{
+    for (FairLoad::User& user : users) {
+        const FairLoad::Sum& all = load.about(user);
+        const double others_weight = all.weight - user.weight;
+        if (!user.active || others_weight <= 0) continue;
+        const double others =
+            (all.stands_at * all.weight - user.stands_at(0) * user.weight) / others_weight;
+        const double least = others - kCreditRequests * user.per_request / user.weight;
+        user.lift = std::max(user.lift, (least - user.cost_with(0)) * user.weight);
+    }
 }
 
 } // namespace
@@ -44,8 +80,15 @@ void add_cost(FairUser& user, double tokens, double requests, MonotonicMillis no
     const double left = decay(user.cost_at, now);
     user.cost = user.cost * left + tokens + requests * kRequestTokens;
     user.requests = user.requests * left + requests;
+    user.lift = static_cast<float>(user.lift * left);
     user.cost_at = now;
     if (requests > 0) user.active_at = now;
+}
+
+void keep_lift(FairUser& user, const FairLoad::User& load, MonotonicMillis now) noexcept
+{
+    add_cost(user, 0, 0, now);
+    user.lift = static_cast<float>(load.lift);
 }
 
 void load_users(const WaitQueue& queue, MonotonicMillis now, FairLoad& load) noexcept
@@ -60,6 +103,7 @@ void load_users(const WaitQueue& queue, MonotonicMillis now, FairLoad& load) noe
         const double left = decay(user.cost_at, now);
         const double requests = user.requests * left;
         out.cost = user.cost * left;
+        out.lift = user.lift * left;
         out.per_request = requests >= kRequestsKnownFrom ? out.cost / requests : 0;
         out.weight = user.weight > 0 ? user.weight : 1;
         out.provider = user.provider;
@@ -78,14 +122,9 @@ void load_users(const WaitQueue& queue, MonotonicMillis now, FairLoad& load) noe
         const Ticket& ticket = queue.tickets[i];
         if (is_alive(ticket, now)) load.users[ticket.user].active = true;
     }
-    for (const FairLoad::User& user : users) {
-        if (!user.active) continue;
-        FairLoad::Sum& sum = load.providers[user.provider % FairLoad::kProviders];
-        sum.weight += user.weight;
-        sum.average += user.cost_with(0) * user.weight;
-    }
-    for (FairLoad::Sum& sum : load.providers)
-        if (sum.weight > 0) sum.average /= sum.weight;
+    sum_up(users, load);
+    lift(users, load);
+    sum_up(users, load);
 }
 
 std::size_t order_of_service(

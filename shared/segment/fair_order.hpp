@@ -4,6 +4,8 @@
 ///   these, who came first. Above the average, who is least above it. What runs and what waits in front of a request
 ///   counts as if it had ended already, at what the user's requests cost on average (as in start-time fair
 ///   queueing): so a flood only pushes itself back.
+/// - Having cost little is no credit: whoever was away or asked seldom is taken to stand a few requests below the
+///   average of the others at least, or a flood of theirs would have every place until it has caught up.
 /// - Within a user: first come, first served.
 /// - A user who has its share of the places running, and cost half as much again as the average, leaves the last
 ///   free place of an account to others while there are any (active in the last minute): whoever comes seldom need
@@ -25,6 +27,7 @@ inline constexpr std::chrono::milliseconds kActiveFor = std::chrono::minutes(1);
 struct FairLoad {
     struct User {
         double cost = 0;        ///< lately, decayed to now
+        double lift = 0;        ///< FairUser::lift, as it must be now
         double per_request = 0; ///< what one request costs on average
         double weight = 1;
         std::uint32_t in_flight = 0;
@@ -36,12 +39,19 @@ struct FairLoad {
         {
             return (cost + static_cast<double>(in_flight + more) * per_request) / weight;
         }
+
+        /// The same where turns are compared.
+        [[nodiscard]] double stands_at(std::size_t more) const noexcept
+        {
+            return cost_with(more) + lift / weight;
+        }
     };
 
     /// Over the active users of a provider.
     struct Sum {
         double weight = 0;
-        double average = 0; ///< cost per weight
+        double average = 0;   ///< cost per weight
+        double stands_at = 0; ///< the same where turns are compared
     };
 
     static constexpr std::size_t kProviders = 16;
@@ -61,6 +71,9 @@ struct FairLoad {
 
 /// Adds to it.
 void add_cost(FairUser& user, double tokens, double requests, MonotonicMillis now) noexcept;
+
+/// A user who took a place keeps the lift that it took it with.
+void keep_lift(FairUser& user, const FairLoad::User& load, MonotonicMillis now) noexcept;
 
 /// Fills the load from the queue; each user's `in_flight` must be there already, and `active` of one who asks now.
 void load_users(const WaitQueue& queue, MonotonicMillis now, FairLoad& load) noexcept;

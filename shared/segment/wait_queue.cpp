@@ -84,6 +84,7 @@ void make_user(
     user.provider = provider;
     user.cost = 0;
     user.requests = 0;
+    user.lift = 0;
     user.cost_at = now;
     user.active_at = MonotonicMillis(0);
     user.weight = 1;
@@ -180,6 +181,7 @@ bool take_place(
         if (!left.open(wanted, ask.user)) return false;
         running.assign(account);
         queue.users[ask.user].active_at = now;
+        keep_lift(queue.users[ask.user], load.users[ask.user], now);
         if (ask.ticket) {
             free_ticket(queue, *ask.ticket);
             count_tickets(segment, queue);

@@ -58,6 +58,8 @@ struct FairUser {
     double weight = 0;            ///< share of the pool compared with other users'; 1 until set
     std::uint8_t provider = 0;
     bool used = false; ///< written last
+    /// Added to `cost` where turns are compared: what it was behind the others when it came. Halves like cost.
+    float lift = 0;
 };
 
 struct Ticket {

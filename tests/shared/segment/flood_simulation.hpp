@@ -29,6 +29,7 @@ struct SimulatedUser {
     double per_second = 0;    ///< requests that come by chance, whatever happened to those before
     std::size_t parallel = 0; ///< requests at a time, each followed by the next at once
     double service_seconds = 4;
+    double from_seconds = 0; ///< its first request, for `parallel`
     std::int64_t tokens = 4000;
 
     [[nodiscard]] const std::string& queue_name() const
@@ -79,7 +80,8 @@ public:
     {
         for (std::size_t u = 0; u < pool_.users.size(); ++u) {
             for (std::size_t i = 0; i < pool_.users[u].parallel; ++i)
-                at(0.001 * static_cast<double>(i), [this, u] { arrive(u); });
+                at(pool_.users[u].from_seconds + 0.001 * static_cast<double>(i),
+                   [this, u] { arrive(u); });
             if (pool_.users[u].per_second > 0) next_arrival(u);
         }
         while (!events_.empty() && events_.top().at <= pool_.seconds) {
