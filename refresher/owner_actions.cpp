@@ -51,7 +51,7 @@ OwnerActions::OwnerActions(
     shared::net::HttpClient& client,
     shared::Segment& segment,
     Roster& roster,
-    AccountSettings& settings,
+    shared::AccountSettings& settings,
     Links links,
     std::chrono::milliseconds test_deadline)
     : loop_(loop),

@@ -1,11 +1,11 @@
 /// What an owner asks to be done to an account: enable, disable, clear, refresh, test, options.
 #pragma once
 
-#include "refresher/account_settings.hpp"
 #include "refresher/roster.hpp"
 #include "shared/config/config.hpp"
 #include "shared/ipc/messages.hpp"
 #include "shared/net/http_client.hpp"
+#include "shared/providers/account_settings.hpp"
 #include "shared/segment/layout.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -45,7 +45,7 @@ public:
         shared::net::HttpClient& client,
         shared::Segment& segment,
         Roster& roster,
-        AccountSettings& settings,
+        shared::AccountSettings& settings,
         Links links,
         std::chrono::milliseconds test_deadline = std::chrono::seconds(60));
 
@@ -70,7 +70,7 @@ private:
     shared::net::HttpClient& client_;
     shared::Segment& segment_;
     Roster& roster_;
-    AccountSettings& settings_;
+    shared::AccountSettings& settings_;
     Links links_;
     std::chrono::milliseconds test_deadline_;
 };

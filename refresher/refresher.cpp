@@ -3,7 +3,6 @@
 #include "refresher/refresher.hpp"
 
 #include "refresher/account_intake.hpp"
-#include "refresher/account_settings.hpp"
 #include "refresher/event_desk.hpp"
 #include "refresher/owner_actions.hpp"
 #include "refresher/project_finder.hpp"
@@ -18,6 +17,7 @@
 #include "shared/ipc/read_descriptor.hpp"
 #include "shared/net/proxy_settings.hpp"
 #include "shared/net/tls_context.hpp"
+#include "shared/providers/account_settings.hpp"
 #include "shared/providers/pool_folder.hpp"
 #include "shared/segment/segment.hpp"
 
@@ -320,7 +320,7 @@ private:
     boost::asio::steady_timer finish_timer_;
     QuotaPoller poller_;
     EventDesk events_;
-    AccountSettings settings_;
+    shared::AccountSettings settings_;
     OwnerActions actions_;
     AccountIntake intake_;
     shared::ControlChannel channel_;

@@ -1,6 +1,6 @@
 #include "refresher/roster.hpp"
 
-#include "refresher/publish_options.hpp"
+#include "shared/evidence/publish_options.hpp"
 #include "shared/segment/account_table.hpp"
 
 #include <algorithm>
@@ -17,6 +17,7 @@ using shared::AccountRouting;
 using shared::AccountSlot;
 using shared::AccountState;
 using shared::Credential;
+using shared::EffectiveOptions;
 using shared::EvidenceSource;
 using shared::Problem;
 using shared::UnixMillis;

@@ -1,6 +1,8 @@
 #include "supervisor/simulate.hpp"
 
 #include "shared/base/read_file.hpp"
+#include "shared/evidence/publish_options.hpp"
+#include "shared/providers/account_settings.hpp"
 #include "shared/providers/pool_folder.hpp"
 #include "shared/simulation/report.hpp"
 #include "shared/simulation/report_json.hpp"
@@ -123,7 +125,7 @@ private:
         if (!trace) return trace.error();
         trace_ = std::move(*trace);
         simulation::derive_conversations(trace_);
-        if (auto gathered = gather_accounts(load.config->pool_dir); !gathered)
+        if (auto gathered = gather_accounts(*load.config); !gathered)
             return gathered.error();
         if (options_.week_tokens > 0)
             simulation::set_quotas(
@@ -153,10 +155,14 @@ private:
     }
 
     /// For each provider of the trace: those of the pool folder, or as many equal ones as were asked for.
-    Result<void> gather_accounts(const std::filesystem::path& folder)
+    Result<void> gather_accounts(const shared::Config& config)
     {
         shared::PoolLoad pool;
-        if (options_.accounts == 0) pool = shared::load_pool(registry_, folder);
+        shared::AccountSettings settings(config.db_path.parent_path() / "account_settings.json");
+        if (options_.accounts == 0) {
+            pool = shared::load_pool(registry_, config.pool_dir);
+            if (auto read = settings.load(); !read) return read.error();
+        }
         for (const auto& provider : registry_.all()) {
             const ProviderId id = provider->id();
             const bool used = std::any_of(
@@ -166,14 +172,7 @@ private:
             if (!used) continue;
             const std::size_t before = accounts_.size();
             for (const shared::LoadedAccount& loaded : pool.accounts) {
-                if (loaded.provider != id || loaded.credential.disabled) continue;
-                simulation::AccountModel account;
-                account.id = loaded.id;
-                account.provider = id;
-                account.kind = loaded.credential.kind;
-                account.capacity =
-                    static_cast<float>(provider->plan_weight(loaded.credential.plan));
-                accounts_.push_back(std::move(account));
+                if (loaded.provider == id) add_account(*provider, loaded, settings);
             }
             for (std::uint32_t i = 0; i < options_.accounts; ++i) {
                 simulation::AccountModel account;
@@ -183,7 +182,7 @@ private:
             }
             if (accounts_.size() == before)
                 return Problem{
-                    shared::printable(folder.string()),
+                    shared::printable(config.pool_dir.string()),
                     fmt::format("has no account of {}", provider->display_name()),
                     "say how many equal ones to assume with --accounts N"};
         }
@@ -199,6 +198,29 @@ private:
                    ? fmt::format("weekly quotas of {} tokens times the plan", options_.week_tokens)
                    : fmt::format(
                          "quotas of which the requests need {:.0f} %", options_.load_percent);
+    }
+
+    void add_account(
+        const shared::Provider& provider,
+        const shared::LoadedAccount& loaded,
+        const shared::AccountSettings& settings)
+    {
+        const auto said = settings.all().find(loaded.id);
+        const auto effective = shared::effective_options(
+            said == settings.all().end() ? shared::AccountOptions{} : said->second,
+            loaded.credential);
+        if (effective.disabled) return;
+        const shared::AccountOptions& options = effective.options;
+        simulation::AccountModel account;
+        account.id = loaded.id;
+        account.provider = provider.id();
+        account.kind = loaded.credential.kind;
+        account.capacity = static_cast<float>(provider.plan_weight(loaded.credential.plan));
+        shared::put_options(options, account.options);
+        account.models_allowed = options.models_allowed.value_or("");
+        account.models_denied = options.models_denied.value_or("");
+        account.owner = options.owner.value_or("");
+        accounts_.push_back(std::move(account));
     }
 
     [[nodiscard]] std::string assumptions() const

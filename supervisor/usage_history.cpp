@@ -92,7 +92,7 @@ Result<Trace> read_history(
         request.user = trace.user(text(rows.get(), 1));
         request.provider = provider->id();
         request.conversation = static_cast<std::uint64_t>(sqlite3_column_int64(rows.get(), 3));
-        request.model = shared::simulation::name_number(text(rows.get(), 4));
+        request.model = trace.model(text(rows.get(), 4));
         request.input = sqlite3_column_int64(rows.get(), 5);
         request.cached_input = sqlite3_column_int64(rows.get(), 6);
         request.output = sqlite3_column_int64(rows.get(), 7);

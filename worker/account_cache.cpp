@@ -1,6 +1,6 @@
 #include "worker/account_cache.hpp"
 
-#include "shared/base/name_list.hpp"
+#include "shared/providers/account_options.hpp"
 #include "shared/segment/account_table.hpp"
 
 #include <algorithm>
@@ -11,16 +11,12 @@ using shared::AccountSlot;
 
 bool CachedAccount::serves_model(std::string_view model) const noexcept
 {
-    if (model.empty()) return true;
-    if (shared::list_names(models_denied, model)) return false;
-    return models_allowed.empty() || shared::list_names(models_allowed, model);
+    return shared::serves_model(models_allowed, models_denied, model);
 }
 
 bool CachedAccount::is_owned_by(std::string_view user) const noexcept
 {
-    // Whoever sits on this machine, and whoever has the owner's password.
-    if (owner.empty()) return user == "local" || user == "owner";
-    return owner == user;
+    return shared::is_owned_by(owner, user);
 }
 
 AccountCache::AccountCache(shared::Segment& segment, const shared::ProviderRegistry& registry)

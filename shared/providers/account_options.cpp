@@ -1,5 +1,6 @@
 #include "shared/providers/account_options.hpp"
 
+#include "shared/base/name_list.hpp"
 #include "shared/providers/credential_json.hpp"
 
 #include <nlohmann/json.hpp>
@@ -232,6 +233,20 @@ Result<AccountOptions> parse_options_text(std::string_view text)
             "known are disabled, paused, priority, weight, max_concurrency, reserve_percent, models, "
             "proxy_url and owner"};
     return parsed->options;
+}
+
+bool serves_model(
+    std::string_view allowed, std::string_view denied, std::string_view model) noexcept
+{
+    if (model.empty()) return true;
+    if (list_names(denied, model)) return false;
+    return allowed.empty() || list_names(allowed, model);
+}
+
+bool is_owned_by(std::string_view owner, std::string_view user) noexcept
+{
+    if (owner.empty()) return user == "local" || user == "owner";
+    return owner == user;
 }
 
 } // namespace shared

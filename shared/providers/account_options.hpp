@@ -34,4 +34,13 @@ struct AccountOptions {
 /// is the key ("'codex_pool.weight'"), `what` never quotes a value.
 [[nodiscard]] Result<AccountOptions> parse_options_text(std::string_view json);
 
+/// Whether the account's owner lets it serve this model; no model is always served. The lists are `models_allowed` and
+/// `models_denied`, empty = unsaid.
+[[nodiscard]] bool
+serves_model(std::string_view allowed, std::string_view denied, std::string_view model) noexcept;
+
+/// Whether a request of this user is the account's owner's, for whom `reserve_percent` is kept. No `owner` = whoever
+/// sits on the pool's machine or has its password.
+[[nodiscard]] bool is_owned_by(std::string_view owner, std::string_view user) noexcept;
+
 } // namespace shared

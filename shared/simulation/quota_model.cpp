@@ -29,9 +29,11 @@ void Quota::advance(UnixMillis now)
     }
 }
 
-bool Quota::has_room() const noexcept
+bool Quota::has_room(double kept) const noexcept
 {
-    return !limited_ || (short_used_ < short_tokens_ && long_used_ < long_tokens_);
+    const double share = 1 - kept;
+    return !limited_ ||
+           (short_used_ < share * short_tokens_ && long_used_ < share * long_tokens_);
 }
 
 UnixMillis Quota::room_at() const noexcept

@@ -16,7 +16,7 @@ namespace shared::simulation {
 inline constexpr std::chrono::hours kShortWindow{5};
 inline constexpr std::chrono::hours kLongWindow{7 * 24};
 
-/// One account to simulate. Its options (priority, cap …) are in `options`; quota and state there do not count.
+/// One account to simulate. Its owner's numbers (priority, cap …) are in `options`; quota and state there do not count.
 struct AccountModel {
     std::string id;
     ProviderId provider = ProviderId::none;
@@ -27,6 +27,9 @@ struct AccountModel {
     double long_used = 0;  ///< tokens already spent when it begins
     UnixMillis long_reset; ///< the first after the beginning
     AccountRouting options;
+    std::string models_allowed; ///< as in AccountOptions; empty = all
+    std::string models_denied;
+    std::string owner;
 };
 
 /// An account's true quota, which the pool only learns of.
@@ -36,7 +39,8 @@ public:
 
     /// Lets resets happen that have passed.
     void advance(UnixMillis now);
-    [[nodiscard]] bool has_room() const noexcept;
+    /// `kept`: the share of each window that the pool keeps for somebody else.
+    [[nodiscard]] bool has_room(double kept = 0) const noexcept;
     /// When it has room again; now or earlier if it has.
     [[nodiscard]] UnixMillis room_at() const noexcept;
     /// A request begins: the short window runs from here if none does.

@@ -1,5 +1,6 @@
 #include "shared/simulation/simulation.hpp"
 
+#include "shared/providers/account_options.hpp"
 #include "shared/selection/select_account.hpp"
 
 #include <algorithm>
@@ -15,8 +16,12 @@ constexpr std::chrono::seconds kLookAgain{1};
 constexpr std::chrono::minutes kComeAgain{1};
 
 struct Account {
-    explicit Account(const AccountModel& model) : quota(model)
+    Account(const AccountModel& model, const Trace& trace) : quota(model)
     {
+        for (const std::string& name : trace.models)
+            serves.push_back(serves_model(model.models_allowed, model.models_denied, name));
+        for (const std::string& user : trace.users)
+            owned.push_back(is_owned_by(model.owner, user));
         candidate.routing = model.options;
         AccountRouting& routing = candidate.routing;
         routing.state = AccountState::ready;
@@ -27,7 +32,15 @@ struct Account {
         candidate.capacity = model.capacity;
     }
 
+    /// What the pool keeps of its windows from this request's user.
+    [[nodiscard]] double kept_from(const TraceRequest& request) const
+    {
+        return owned[request.user] ? 0.0 : candidate.routing.reserve_percent / 100.0;
+    }
+
     Candidate candidate; ///< what the pool believes
+    std::vector<bool> serves; ///< by Trace::models
+    std::vector<bool> owned;  ///< by Trace::users
     Quota quota;         ///< what is true
     UnixMillis told_at;  ///< the last evidence
     std::uint64_t turn = 0;
@@ -66,7 +79,7 @@ public:
         : trace_(trace), rules_(rules), requests_(trace.requests.size()), waits_(trace.users.size())
     {
         for (const AccountModel& model : models) {
-            accounts_.emplace_back(model);
+            accounts_.emplace_back(model, trace);
             accounts_.back().candidate.slot = {static_cast<std::uint16_t>(accounts_.size() - 1)};
         }
         candidates_.reserve(accounts_.size());
@@ -140,7 +153,7 @@ private:
                             now.since(conversation->last_used) <= rules_.pin_ttl;
         if (pinned) query.pinned = conversation->account;
         if (pinned && !std::exchange(state.seen_pin, true)) ++outcome_.pinned;
-        look_at_accounts(now);
+        look_at_accounts(traced(request), now);
         while (true) {
             query.rotation = rules_.seed * 0x10001U + rotation_++;
             const Selection selection = select_account(query, candidates_);
@@ -154,7 +167,7 @@ private:
     }
 
     /// The pool's own evidence: responses told some, a poll from time to time the rest.
-    void look_at_accounts(UnixMillis now)
+    void look_at_accounts(const TraceRequest& request, UnixMillis now)
     {
         candidates_.clear();
         for (Account& account : accounts_) {
@@ -165,6 +178,8 @@ private:
                 account.turn == 0 ? Candidate::kTurnsMax
                                   : static_cast<std::uint32_t>(std::min<std::uint64_t>(
                                         turns_ - account.turn, Candidate::kTurnsMax));
+            account.candidate.serves_model = account.serves[request.model];
+            account.candidate.is_owners = account.owned[request.user];
             candidates_.push_back(account.candidate);
         }
     }
@@ -192,14 +207,15 @@ private:
         const bool soon = selection.next_try_at.is_set() && selection.next_try_at <= last;
         if (now < last && (soon || selection.busy)) return again(request, now.plus(kLookAgain));
         ++outcome_.refused;
-        const ProviderId provider = traced(request).provider;
+        const TraceRequest& asked = traced(request);
         const bool room =
             std::any_of(accounts_.begin(), accounts_.end(), [&](const Account& account) {
                 const AccountRouting& routing = account.candidate.routing;
                 const bool full = routing.max_concurrency > 0 &&
                                   account.candidate.in_flight >= routing.max_concurrency;
-                return routing.provider == static_cast<std::uint8_t>(provider) &&
-                       account.quota.has_room() && !full;
+                return routing.provider == static_cast<std::uint8_t>(asked.provider) &&
+                       account.serves[asked.model] &&
+                       account.quota.has_room(account.kept_from(asked)) && !full;
             });
         if (room) ++outcome_.refused_with_room;
         const bool told = selection.retry_at > now;

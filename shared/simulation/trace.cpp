@@ -108,6 +108,14 @@ std::optional<UnixMillis> moment(std::string_view text)
     return UnixMillis{seconds * 1000 + millis};
 }
 
+std::uint32_t index_of(std::vector<std::string>& names, std::string_view name)
+{
+    const auto found = std::find(names.begin(), names.end(), name);
+    const auto index = static_cast<std::uint32_t>(found - names.begin());
+    if (found == names.end()) names.emplace_back(name);
+    return index;
+}
+
 /// One run of parse_trace.
 class Parser {
 public:
@@ -178,7 +186,7 @@ private:
         const std::string_view conversation = text(fields, "conversation");
         if (!conversation.empty() && conversation != "0")
             request.conversation = name_number(conversation);
-        request.model = name_number(text(fields, "model"));
+        request.model = trace_.model(text(fields, "model"));
         request.input = number(fields, "input", number(fields, "tokens", 0));
         request.cached_input = number(fields, "cached_input", 0);
         request.output = number(fields, "output", 0);
@@ -223,10 +231,12 @@ private:
 
 std::uint32_t Trace::user(std::string_view name)
 {
-    const auto found = std::find(users.begin(), users.end(), name);
-    const auto index = static_cast<std::uint32_t>(found - users.begin());
-    if (found == users.end()) users.emplace_back(name);
-    return index;
+    return index_of(users, name);
+}
+
+std::uint32_t Trace::model(std::string_view name)
+{
+    return index_of(models, name);
 }
 
 Result<Trace> parse_trace(
@@ -252,7 +262,7 @@ void derive_conversations(Trace& trace)
         std::uint64_t number = 0;
     };
 
-    std::map<std::tuple<std::uint32_t, ProviderId, std::uint64_t>, Session> sessions;
+    std::map<std::tuple<std::uint32_t, ProviderId, std::uint32_t>, Session> sessions;
     std::uint64_t next = 1;
     for (TraceRequest& request : trace.requests) {
         Session& session = sessions[{request.user, request.provider, request.model}];

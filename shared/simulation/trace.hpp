@@ -19,7 +19,7 @@ struct TraceRequest {
     std::uint32_t user = 0; ///< index into Trace::users
     ProviderId provider = ProviderId::none;
     std::uint64_t conversation = 0; ///< equal numbers belong together; 0 = none
-    std::uint64_t model = 0;        ///< a hash: only told apart
+    std::uint32_t model = 0;        ///< index into Trace::models
     std::int64_t input = 0;
     std::int64_t cached_input = 0;
     std::int64_t output = 0;
@@ -30,12 +30,15 @@ struct TraceRequest {
 
 struct Trace {
     std::vector<std::string> users;
+    std::vector<std::string> models;
     std::vector<TraceRequest> requests; ///< by time
     /// No request named its conversation: derive_conversations() guessed.
     bool conversations_guessed = false;
 
     /// The index of a user, added if new.
     [[nodiscard]] std::uint32_t user(std::string_view name);
+    /// The same of a model.
+    [[nodiscard]] std::uint32_t model(std::string_view name);
 };
 
 /// A trace file is at most this long.

@@ -106,7 +106,7 @@ private:
             request.user = user;
             request.provider = provider_;
             request.conversation = conversation;
-            request.model = 1;
+            request.model = trace_.model("a model");
             request.cached_input = context;
             context += turn == 0 ? random_.between(8'000, 20'000) : random_.between(500, 4'000);
             request.input = context;

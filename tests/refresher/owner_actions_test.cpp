@@ -119,7 +119,7 @@ protected:
     shared::Config config_;
     shared::SegmentMapping segment_{std::move(*shared::SegmentMapping::create({1}))};
     refresher::Roster roster_{*segment_};
-    refresher::AccountSettings settings_{folder_.path() / "account_settings.json"};
+    shared::AccountSettings settings_{folder_.path() / "account_settings.json"};
     shared::net::TlsContext tls_{std::move(*shared::net::make_client_tls_context())};
     shared::net::ProxySettings proxy_;
     shared::net::HttpClient client_{tls_, proxy_};

@@ -107,6 +107,25 @@ TEST_F(SimulateTest, TheAccountsOfThePoolFolderWithTheirPlans)
     EXPECT_THAT(out_, HasSubstr("no reset")) << "API keys have no windows";
 }
 
+TEST_F(SimulateTest, AccountsCountWithTheirOptions)
+{
+    record(10, 1);
+    dir_.write("pool/one.json", R"({"OPENAI_API_KEY":"sk-test"})");
+    dir_.write("pool/two.json", R"({"OPENAI_API_KEY":"sk-other"})");
+    dir_.write(
+        "pool/three.json", R"({"OPENAI_API_KEY":"sk-third","codex_pool":{"disabled":true}})");
+    dir_.write(
+        "data/account_settings.json",
+        R"({"version":1,"accounts":{"codex:one":{"paused":true},"codex:two":{"models":{"deny":["*"]}}}})");
+    ASSERT_EQ(simulate(), 0) << err_;
+    EXPECT_THAT(out_, HasSubstr("1 account,"));
+    EXPECT_THAT(out_, testing::ContainsRegex("429 answers to clients +[1-9]")) << "it serves no model";
+
+    dir_.write("data/account_settings.json", "{");
+    EXPECT_EQ(simulate(), 1);
+    EXPECT_THAT(err_, HasSubstr("account_settings.json"));
+}
+
 TEST_F(SimulateTest, RowsThatNameNoConversationAreGuessed)
 {
     record(10, 0);

@@ -33,7 +33,8 @@ protected:
     {
         TraceRequest request;
         request.at = kStart.plus(std::chrono::milliseconds(at_ms));
-        request.user = trace.user("a");
+        request.user = trace.user(user);
+        request.model = trace.model(model);
         request.provider = ProviderId::codex;
         request.conversation = conversation;
         request.input = input;
@@ -46,6 +47,8 @@ protected:
 
     Trace trace;
     std::vector<AccountModel> accounts;
+    std::string user = "a"; ///< of the next request
+    std::string model = "m";
 };
 
 TEST_F(Small, AConversationStaysWhileItsAccountServesAndMovesWhenItCannot)
@@ -118,6 +121,39 @@ TEST_F(Small, ACapMakesRequestsWaitForTheirTurn)
     EXPECT_EQ(outcome.served, 4U);
     EXPECT_EQ(outcome.refused, 0U);
     EXPECT_EQ(outcome.waiting[0].max_ms, 2000);
+}
+
+TEST_F(Small, AModelGoesOnlyToAccountsThatMayServeIt)
+{
+    accounts = {account(0, 0), account(1000, 1000)};
+    accounts[0].kind = CredentialKind::api_key; // never full
+    accounts[0].models_denied = "large*";
+    accounts[1].models_allowed = "large-1";
+    ask(0, 1, 10);
+    model = "large-1";
+    ask(kMinute, 2, 1000);
+    ask(2 * kMinute, 3, 10);
+    ask(3 * kMinute, 0, 0);
+    const Outcome outcome = run();
+    EXPECT_EQ(outcome.by_account, (std::vector<std::uint64_t>{1, 1}));
+    EXPECT_GT(outcome.refused, 0U) << "the other account must not serve it";
+    EXPECT_EQ(outcome.refused_with_room, 0U) << "its room is for other models";
+}
+
+TEST_F(Small, WhatAnOwnerKeepsIsForItsOwnerOnly)
+{
+    accounts = {account(100, 1000)};
+    accounts[0].options.reserve_percent = 50;
+    accounts[0].owner = "a";
+    ask(0, 1, 60);
+    user = "b";
+    ask(6 * kMinute, 2, 10); // a poll has told what is used
+    user = "a";
+    ask(7 * kMinute, 1, 30);
+    const Outcome outcome = run();
+    EXPECT_EQ(outcome.served, 2U);
+    EXPECT_GT(outcome.refused, 0U);
+    EXPECT_EQ(outcome.refused_with_room, 0U) << "what is left is kept";
 }
 
 TEST_F(Small, ATurnWaitsForTheTurnBefore)

@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-namespace refresher {
+namespace shared {
 
 class AccountSettings {
 public:
@@ -24,23 +24,23 @@ public:
 
     /// Reads the file; a missing one is an empty one. Problem: it cannot be used. It is then left as it is, and
     /// change() refuses until it has been mended and loaded again.
-    [[nodiscard]] shared::Result<void> load();
+    [[nodiscard]] Result<void> load();
 
-    [[nodiscard]] const std::map<std::string, shared::AccountOptions, std::less<>>& all() const
+    [[nodiscard]] const std::map<std::string, AccountOptions, std::less<>>& all() const
     {
         return options_;
     }
 
     /// Takes over what `patch` (a JSON object of options) says; null takes an option back. On a Problem nothing has
     /// changed, neither here nor on the disk.
-    [[nodiscard]] shared::Result<shared::AccountOptions>
+    [[nodiscard]] Result<AccountOptions>
     change(std::string_view account, std::string_view patch);
 
 private:
     std::filesystem::path file_;
     std::map<std::string, std::string, std::less<>> texts_; ///< by account, JSON objects
-    std::map<std::string, shared::AccountOptions, std::less<>> options_;
-    std::optional<shared::Problem> unusable_;
+    std::map<std::string, AccountOptions, std::less<>> options_;
+    std::optional<Problem> unusable_;
 };
 
-} // namespace refresher
+} // namespace shared

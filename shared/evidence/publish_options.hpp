@@ -5,29 +5,29 @@
 #include "shared/providers/provider.hpp"
 #include "shared/segment/layout.hpp"
 
-namespace refresher {
+namespace shared {
 
 /// What holds for an account: the owner's actions first, then its file.
 struct EffectiveOptions {
-    shared::AccountOptions options;
+    AccountOptions options;
     bool disabled = false;
     bool by_owner = false; ///< `disabled` was said by an action, not by the file
     bool paused = false;   ///< nothing but its user's pause keeps it out
 };
 
 [[nodiscard]] EffectiveOptions
-effective_options(const shared::AccountOptions& owner, const shared::Credential& file);
+effective_options(const AccountOptions& owner, const Credential& file);
 
 /// The texts; they belong to the identity that is about to be published.
-void put_options(const shared::AccountOptions& options, shared::AccountIdentity& identity) noexcept;
+void put_options(const AccountOptions& options, AccountIdentity& identity) noexcept;
 
 /// The numbers, which picking looks at. Unsaid = the default.
-void put_options(const shared::AccountOptions& options, shared::AccountRouting& routing) noexcept;
+void put_options(const AccountOptions& options, AccountRouting& routing) noexcept;
 
 /// Takes an account out of service, or back if only that kept it out.
 void put_disabled(
     const EffectiveOptions& options,
-    shared::AccountRouting& routing,
-    shared::UnixMillis now) noexcept;
+    AccountRouting& routing,
+    UnixMillis now) noexcept;
 
-} // namespace refresher
+} // namespace shared

@@ -1,4 +1,4 @@
-#include "refresher/account_settings.hpp"
+#include "shared/providers/account_settings.hpp"
 
 #include "shared/base/read_file.hpp"
 #include "shared/base/write_file.hpp"
@@ -7,31 +7,29 @@
 
 #include <utility>
 
-namespace refresher {
+namespace shared {
 namespace {
 
 using nlohmann::json;
-using shared::AccountOptions;
-using shared::Problem;
 
 constexpr int kVersion = 1;
 
 Problem unusable(const std::filesystem::path& file, std::string what)
 {
     return {
-        shared::printable(file.string()),
+        printable(file.string()),
         std::move(what),
         "mend or remove it, then reload; until then accounts are as their files say"};
 }
 
 } // namespace
 
-shared::Result<void> AccountSettings::load()
+Result<void> AccountSettings::load()
 {
     texts_.clear();
     options_.clear();
     unusable_ = unusable(file_, "has not been read");
-    auto text = shared::read_file(file_, kBytesMax, "file of account settings");
+    auto text = read_file(file_, kBytesMax, "file of account settings");
     if (!text) {
         unusable_ = text.error();
         return *unusable_;
@@ -50,11 +48,11 @@ shared::Result<void> AccountSettings::load()
     }
     for (const auto& [id, settings] : document["accounts"].items()) {
         const std::string settings_text = settings.dump();
-        auto options = shared::parse_options_text(settings_text);
+        auto options = parse_options_text(settings_text);
         if (!options) {
             unusable_ = unusable(
                 file_,
-                "says of " + shared::printable(id) + ": " + options.error().where + " " +
+                "says of " + printable(id) + ": " + options.error().where + " " +
                     options.error().what);
             texts_.clear();
             options_.clear();
@@ -67,12 +65,12 @@ shared::Result<void> AccountSettings::load()
     return {};
 }
 
-shared::Result<AccountOptions>
+Result<AccountOptions>
 AccountSettings::change(std::string_view account, std::string_view patch)
 {
     if (unusable_) return *unusable_;
     const json changes = json::parse(patch, nullptr, false);
-    if (auto checked = shared::parse_options_text(patch); !checked) return checked.error();
+    if (auto checked = parse_options_text(patch); !checked) return checked.error();
     const auto known = texts_.find(account);
     json settings = known == texts_.end() ? json::object() : json::parse(known->second);
     for (const auto& [key, value] : changes.items()) {
@@ -86,7 +84,7 @@ AccountSettings::change(std::string_view account, std::string_view patch)
     texts.erase(std::string(account));
     const std::string text = settings.dump();
     if (!settings.empty()) texts[std::string(account)] = text;
-    auto options = shared::parse_options_text(text);
+    auto options = parse_options_text(text);
     if (!options) return options.error();
 
     json document = {{"version", kVersion}, {"accounts", json::object()}};
@@ -94,10 +92,10 @@ AccountSettings::change(std::string_view account, std::string_view patch)
         document["accounts"][id] = json::parse(each);
     const std::string bytes = document.dump(2) + "\n";
     if (bytes.size() > kBytesMax) return unusable(file_, "would be too large");
-    if (auto written = shared::replace_file(file_, bytes); !written) return written.error();
+    if (auto written = replace_file(file_, bytes); !written) return written.error();
     texts_ = std::move(texts);
     options_[std::string(account)] = *options;
     return std::move(*options);
 }
 
-} // namespace refresher
+} // namespace shared

@@ -1,17 +1,13 @@
-#include "refresher/publish_options.hpp"
+#include "shared/evidence/publish_options.hpp"
 
 #include "shared/segment/account_state.hpp"
 
-namespace refresher {
+namespace shared {
 
-using shared::AccountOptions;
-using shared::AccountRouting;
-using shared::AccountState;
-
-EffectiveOptions effective_options(const AccountOptions& owner, const shared::Credential& file)
+EffectiveOptions effective_options(const AccountOptions& owner, const Credential& file)
 {
     EffectiveOptions out;
-    out.options = shared::merged(owner, file.options);
+    out.options = merged(owner, file.options);
     out.by_owner = owner.disabled.has_value();
     const bool in_file = file.disabled || file.options.disabled.value_or(false);
     out.disabled = owner.disabled.value_or(in_file);
@@ -21,7 +17,7 @@ EffectiveOptions effective_options(const AccountOptions& owner, const shared::Cr
     return out;
 }
 
-void put_options(const AccountOptions& options, shared::AccountIdentity& identity) noexcept
+void put_options(const AccountOptions& options, AccountIdentity& identity) noexcept
 {
     identity.models_allowed = {};
     identity.models_denied = {};
@@ -43,19 +39,19 @@ void put_options(const AccountOptions& options, AccountRouting& routing) noexcep
 }
 
 void put_disabled(
-    const EffectiveOptions& options, AccountRouting& routing, shared::UnixMillis now) noexcept
+    const EffectiveOptions& options, AccountRouting& routing, UnixMillis now) noexcept
 {
     if (routing.state == AccountState::empty || routing.state == AccountState::removed) return;
     const bool is_disabled = routing.state == AccountState::disabled;
     if (!options.disabled && !is_disabled) return;
     // An owner who takes back what an action said has said something as well.
     const bool taken_back =
-        !options.disabled && routing.state_source == shared::EvidenceSource::owner;
-    const auto source = options.by_owner || taken_back ? shared::EvidenceSource::owner
-                                                       : shared::EvidenceSource::file;
-    const auto reason = options.paused     ? shared::kReasonPaused
-                        : options.by_owner ? shared::kReasonDisabledByOwner
-                                           : shared::kReasonDisabledInFile;
+        !options.disabled && routing.state_source == EvidenceSource::owner;
+    const auto source = options.by_owner || taken_back ? EvidenceSource::owner
+                                                       : EvidenceSource::file;
+    const auto reason = options.paused     ? kReasonPaused
+                        : options.by_owner ? kReasonDisabledByOwner
+                                           : kReasonDisabledInFile;
     if (options.disabled && is_disabled && routing.reason == reason) return;
     routing.state = options.disabled ? AccountState::disabled : AccountState::ready;
     routing.state_since = now;
@@ -64,4 +60,4 @@ void put_disabled(
     if (options.disabled) routing.reason = reason;
 }
 
-} // namespace refresher
+} // namespace shared

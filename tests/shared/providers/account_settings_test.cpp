@@ -1,5 +1,5 @@
 /// The file of what owner actions said: it survives, it is whole or old, and a broken one is never written over.
-#include "refresher/account_settings.hpp"
+#include "shared/providers/account_settings.hpp"
 #include "tests/support/temp_dir.hpp"
 
 #include <gtest/gtest.h>
@@ -13,7 +13,7 @@
 
 namespace {
 
-using refresher::AccountSettings;
+using shared::AccountSettings;
 
 class AccountSettingsTest : public testing::Test {
 protected:
