@@ -1,6 +1,6 @@
 #include "tests/integration/steady_load.hpp"
 
-#include "tests/integration/harness.hpp"
+#include "tests/integration/turns.hpp"
 
 #include <optional>
 

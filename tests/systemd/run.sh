@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The Debian package in a container with real systemd: install, serve, break, upgrade, reboot, remove, purge.
 #
-#   run.sh BUILD_FOLDER FAKE_UPSTREAMS
+#   run.sh BUILD_FOLDER FAKE_UPSTREAMS POOL_LOAD
 #
+# The main process is killed under 20 open streams and 50 requests a second; CODEX_POOL_FULL_LOAD=1 makes it 200 and 500.
 # Ends with "N passed, N failed"; with status 77 and the reason where no container can be booted. The Debian root is kept
 # in $CODEX_POOL_TEST_CACHE (default ~/.cache/codex-pool-tests).
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-build=$1 fakes=$2
+build=$1 fakes=$2 pool_load=$3
 
 skip() {
     echo "SKIPPED: $*"
@@ -16,7 +17,8 @@ skip() {
 
 if [ "$(id -u)" -ne 0 ]; then
     sudo -n true 2>/dev/null || skip "booting a container needs root, and sudo asks for a password"
-    exec sudo -n CODEX_POOL_TEST_CACHE="${CODEX_POOL_TEST_CACHE:-$HOME/.cache/codex-pool-tests}" "${BASH_SOURCE[0]}" "$@"
+    exec sudo -n CODEX_POOL_FULL_LOAD="${CODEX_POOL_FULL_LOAD:-}" \
+        CODEX_POOL_TEST_CACHE="${CODEX_POOL_TEST_CACHE:-$HOME/.cache/codex-pool-tests}" "${BASH_SOURCE[0]}" "$@"
 fi
 for program in systemd-nspawn debootstrap lintian; do
     command -v $program >/dev/null || skip "$program is not installed (scripts/deps.sh test)"
@@ -93,6 +95,22 @@ begin_stream() {
 still_streaming() { kill -0 "$stream" && ! grep -q '^event: message_stop' "$work/stream"; }
 whole_stream() { still_streaming && tell_fakes release && wait "$stream" && grep -q '^event: message_stop' "$work/stream"; }
 
+# begin_load: open streams and requests at a steady rate, until end_load.
+begin_load() {
+    local streams=20 per_second=50
+    [ -z "${CODEX_POOL_FULL_LOAD:-}" ] || { streams=200 per_second=500; }
+    inside pool_load 8989 18080 /var/lib/codex-pool/proxy.db $streams $per_second >"$work/load" 2>&1 &
+    load=$!
+    soon grep -qx loaded "$work/load" || { cat "$work/load" && false; }
+}
+end_load() {
+    inside pkill -TERM -x pool_load
+    wait "$load"
+    local code=$?
+    cat "$work/load"
+    return $code
+}
+
 counted_requests() { get "$base/metrics" | awk '/^codexpool_account_requests_total/ { sum += $2 } END { print sum + 0 }'; }
 counted() { [ "$(counted_requests)" -ge "$1" ]; }
 
@@ -130,10 +148,11 @@ cp -a "$cached" "$root" || exit 1
 rm -f "$root/.complete"
 cp "$deb" "$newer" "$root/srv/"
 install -m 755 "$fakes" "$root/usr/local/bin/fake_upstreams"
+install -m 755 "$pool_load" "$root/usr/local/bin/pool_load"
 # The fakes' tokens of these accounts are the same at every start.
 cat >"$root/etc/systemd/system/fakes.service" <<UNIT
 [Service]
-ExecStart=/usr/local/bin/fake_upstreams /srv/fake claude=1 claude_key=1 --port=18080
+ExecStart=/usr/local/bin/fake_upstreams /srv/fake claude=1 claude_key=1 codex_key=2 --port=18080
 [Install]
 WantedBy=multi-user.target
 UNIT
@@ -189,7 +208,7 @@ check "a reload says so" inside systemctl reload codex-pool
 check "the journal names it" soon journal_says 'claude_1.json.*permission denied'
 check "credential files come" inside sh -c 'install -o codex-pool -g codex-pool -m 600 /srv/fake/pool/*.json /var/lib/codex-pool/pool/'
 check "a reload" inside systemctl reload codex-pool
-check "the accounts are in service" soon has_accounts 2
+check "the accounts are in service" soon has_accounts 4
 check "a turn is answered" answered
 # shellcheck disable=SC2016
 check "root may ask what the accounts do" inside sh -c '[ "$(codex-pool accounts --config /etc/codex-pool/config.toml | grep -c claude:)" -eq 2 ]'
@@ -204,7 +223,7 @@ step "in the shell"
 conf=/etc/codex-pool/config.toml
 # shellcheck disable=SC2016
 says() { inside sh -c '"$@" 2>&1 | tee /dev/stderr' sh codex-pool "${@:1:$#-1}" --config $conf | grep -qF "${*: -1}"; }
-check "status says how it is" says status "All 2 accounts can serve."
+check "status says how it is" says status "All 4 accounts can serve."
 check "doctor finds nothing wrong" inside codex-pool doctor --config $conf
 check "it knows the service" says doctor "codex-pool.service is active (enabled)"
 check "and its sandbox" says doctor "its sandbox is whole"
@@ -217,7 +236,7 @@ check "root restores" inside codex-pool restore /srv/pool.backup --config $conf
 check "all of it belongs to the service's user" \
     not inside sh -c 'find /var/lib/codex-pool -not -user codex-pool | grep .'
 check "start" inside systemctl start codex-pool
-check "the accounts are back" soon has_accounts 2
+check "the accounts are back" soon has_accounts 4
 check "and what was counted" soon counted "$before"
 check "a turn is answered" answered
 
@@ -236,19 +255,19 @@ step "kill -9 of the main process"
 # What systemd keeps for the next one.
 stores() { [ "$(state NFileDescriptorStore)" -ge 3 ] || { state NFileDescriptorStore && false; }; }
 check "systemd keeps the segment and the sockets" stores
-begun=$(counted_requests)
-check "a stream begins" begin_stream
+check "a load begins" begin_load
 journal_begins
 check "the supervisor is killed" inside kill -KILL "$main"
 check "systemd starts another" soon journal_says 'Started codex-pool'
 check "another it is" not test "$main" = "$(state MainPID)"
 check "it takes the segment over" soon journal_says 'event=segment_taken_over'
 check "it finds the worker left behind" soon journal_says 'event=orphan_found'
-check "the accounts are in service again" soon has_accounts 2
+check "the accounts are in service again" soon has_accounts 4
+check "it has others' workers, which have streams" not one_family
+check "no request failed, no stream was cut, usage is complete, no pin moved" end_load
+tail -1 "$work/load" | sed 's/^/   /'
+check "the workers left behind have gone" soon one_family
 check "a turn is answered" answered
-check "meanwhile the stream runs on and ends whole" whole_stream
-check "the worker left behind has gone" soon one_family
-check "its usage was taken" soon counted $((begun + 2))
 
 step "an unreadable configuration"
 check "it loses its mode" inside chmod 000 /etc/codex-pool/config.toml
@@ -294,7 +313,7 @@ check "which is the new program" program_is_new
 check "with its workers only" soon one_family
 check "with the owner's configuration" inside grep -qx '# mine' /etc/codex-pool/config.toml
 check "config.toml is still root's and the service's" mode /etc/codex-pool/config.toml '640 root:codex-pool'
-check "with its accounts" soon has_accounts 2
+check "with its accounts" soon has_accounts 4
 check "with its usage" counted "$begun"
 check "a turn is answered" answered
 
@@ -305,7 +324,7 @@ halted
 check "the container reboots" test $? -eq 133
 check "and comes up" boot
 check "the pool is there" soon healthy
-check "with its accounts" soon has_accounts 2
+check "with its accounts" soon has_accounts 4
 check "with its usage" counted "$begun"
 check "a turn is answered" answered
 
@@ -327,7 +346,7 @@ check "the configuration stays" inside grep -qx '# mine' /etc/codex-pool/config.
 check "the credentials stay" inside test -s /var/lib/codex-pool/pool/claude_1.json
 check "the database stays" inside test -s /var/lib/codex-pool/proxy.db
 check "it is installed again" install_package "$newer"
-check "it serves at once" soon has_accounts 2
+check "it serves at once" soon has_accounts 4
 check "a turn is answered" answered
 
 step "purge"
