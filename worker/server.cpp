@@ -2,6 +2,7 @@
 
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "shared/boost/wake_one.hpp"
 #include "shared/segment/worker_slots.hpp"
 
 #include <array>
@@ -60,11 +61,13 @@ Server::Server(WorkerState& worker, int listen_fd)
     : worker_(worker), listener_(worker.loop, listen_fd), timer_(worker.loop.get_executor())
 {
     prepare_listener(listen_fd);
+    shared::wake_one(listen_fd);
 }
 
 Server::~Server()
 {
     closed_ = true;
+    shared::wake_one(-1);
     abort_sessions();
 }
 
@@ -85,28 +88,32 @@ shared::net::Detached Server::accept_loop()
     accepting_ = true;
     while (!closed_) {
         const bool waited = co_await listener_.readable();
-        if (!waited || closed_) break;
-        for (int i = 0; i < kAcceptBatchMax; ++i) {
-            sockaddr_storage peer{};
-            socklen_t size = sizeof peer;
-            const int fd = ::accept4(
-                listener_.fd(),
-                reinterpret_cast<sockaddr*>(&peer), // NOLINT: the C interface
-                &size,
-                SOCK_NONBLOCK | SOCK_CLOEXEC);
-            if (fd >= 0) {
-                Session::start(worker_, sessions_, fd, address_of(peer));
-                continue;
-            }
-            if (errno == EAGAIN || errno == EWOULDBLOCK) break;
-            if (errno == EINTR || errno == ECONNABORTED) continue;
-            // Out of descriptors or memory: the connection stays queued; the next tick tries again.
-            shared::log::warn("event=accept_failed errno={}", errno);
-            accepting_ = false;
-            co_return;
-        }
+        if (!waited || closed_ || !accept_waiting()) break;
     }
     accepting_ = false;
+}
+
+bool Server::accept_waiting()
+{
+    for (int i = 0; i < kAcceptBatchMax; ++i) {
+        sockaddr_storage peer{};
+        socklen_t size = sizeof peer;
+        const int fd = ::accept4(
+            listener_.fd(),
+            reinterpret_cast<sockaddr*>(&peer), // NOLINT: the C interface
+            &size,
+            SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            Session::start(worker_, sessions_, fd, address_of(peer));
+            continue;
+        }
+        if (errno == EAGAIN || errno == EWOULDBLOCK) break;
+        if (errno == EINTR || errno == ECONNABORTED) continue;
+        // Out of descriptors or memory: the connection stays queued; the next tick tries again.
+        shared::log::warn("event=accept_failed errno={}", errno);
+        return false;
+    }
+    return true;
 }
 
 void Server::schedule_tick()
@@ -126,6 +133,8 @@ void Server::tick()
     worker_.deadlines.tick(now_us / 1000);
     worker_.pool.expire(now_us / 1000);
     shared::log::flush();
+    // Another process of this socket may have been woken for a connection and ended before it took it.
+    if (accepting_ && !worker_.draining) (void)accept_waiting();
     if (!held_) serve();
     schedule_tick();
 }
@@ -137,6 +146,7 @@ void Server::drain(bool patient, std::function<void()> on_drained)
         on_drained_ = std::move(on_drained);
         worker_.row().state.store(shared::SlotState::draining, std::memory_order_relaxed);
         // Only our descriptor: what is queued there is for the process that takes over.
+        shared::wake_one(-1);
         listener_.abort();
         boost::system::error_code ignored;
         listener_.descriptor().close(ignored);

@@ -48,6 +48,8 @@ public:
 
 private:
     shared::net::Detached accept_loop();
+    /// Takes what waits, a batch at most. False = it cannot now: see the log.
+    bool accept_waiting();
     void schedule_tick();
     void tick();
     void check_drained();
