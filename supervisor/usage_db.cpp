@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <system_error>
 #include <utility>
 
@@ -115,7 +116,9 @@ constexpr const char* kInsertRequest =
     " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)";
 
 #define ADD_SUMS(table, time)                                                                      \
-    "INSERT INTO " table " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"                                     \
+    "INSERT INTO " table "(" time ", user, account, model, requests, failed_requests,"             \
+    " input_tokens, cached_input_tokens, cache_creation_tokens, output_tokens, reasoning_tokens,"  \
+    " duration_ms, last_used) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"                                  \
     " ON CONFLICT(" time ", user, account, model) DO UPDATE SET"                                   \
     " requests = requests + excluded.requests,"                                                    \
     " failed_requests = failed_requests + excluded.failed_requests,"                               \
@@ -267,6 +270,7 @@ struct UsageDb::Connection {
     std::unique_ptr<Statement> add_hourly;
     std::unique_ptr<Statement> add_daily;
     std::unique_ptr<Statement> remove;
+    std::int64_t others_seen = 0; ///< PRAGMA data_version: changes when another connection writes
 
     [[nodiscard]] bool run(const char* sql) const noexcept
     {
@@ -400,6 +404,17 @@ Result<void> UsageDb::Connection::migrate(std::span<const Migration> migrations)
 Result<UsageDb>
 UsageDb::open(const std::filesystem::path& path, std::span<const Migration> migrations)
 {
+    return open(path, migrations, migrations.size());
+}
+
+Result<UsageDb> UsageDb::open_beside(const std::filesystem::path& path)
+{
+    return open(path, kMigrations, std::numeric_limits<std::int32_t>::max());
+}
+
+Result<UsageDb> UsageDb::open(
+    const std::filesystem::path& path, std::span<const Migration> migrations, std::size_t newest)
+{
     if (auto file = prepare_database_file(path); !file) return file.error();
     // SQLite's own memory statistics take a lock at every allocation. Refused, harmlessly, if it has begun already.
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -407,7 +422,7 @@ UsageDb::open(const std::filesystem::path& path, std::span<const Migration> migr
     std::error_code ignored;
     connection->path = std::filesystem::canonical(path, ignored);
     if (auto connected = connection->connect(); !connected) return connected.error();
-    if (auto content = connection->check_content(migrations.size()); !content) {
+    if (auto content = connection->check_content(newest); !content) {
         return content.error();
     }
     // The cache is small on purpose: only the newest pages are ever touched.
@@ -528,6 +543,12 @@ Result<std::set<RequestId>> UsageDb::newest_request_ids(std::size_t max)
     }
     if (!query.reset()) return connection_->problem("cannot read the last requests");
     return ids;
+}
+
+bool UsageDb::others_wrote()
+{
+    const std::int64_t version = connection_->pragma("PRAGMA data_version");
+    return std::exchange(connection_->others_seen, version) != version;
 }
 
 Result<std::size_t> UsageDb::delete_before(shared::UnixMillis cutoff, std::size_t max)

@@ -1,5 +1,9 @@
 /// The usage database: one row per request and roll-ups per hour and day, user, account and model. This is its only
-/// writer; admin_ui/usage_query reads the same file (WAL). SQLite stays in usage_db.cpp.
+/// writer, in the supervisor and in drainers beside it; admin_ui/usage_query reads the same file (WAL). SQLite stays in
+/// usage_db.cpp.
+///
+/// A drainer of an older version may go on writing for hours after a migration: migrations only add tables, and columns
+/// with a default.
 ///
 /// Schema (version 3; times in milliseconds since 1970, UTC):
 ///   requests(id, request_id, started_at, finished_at, user, provider, account, model, path, status, attempts,
@@ -49,6 +53,9 @@ public:
         const std::filesystem::path& path,
         std::span<const Migration> migrations = usage_migrations());
 
+    /// For a drainer, beside the pool: also one that a newer version has brought up to its own schema.
+    [[nodiscard]] static shared::Result<UsageDb> open_beside(const std::filesystem::path& path);
+
     UsageDb(UsageDb&&) noexcept;
     UsageDb& operator=(UsageDb&&) noexcept;
     UsageDb(const UsageDb&) = delete;
@@ -63,6 +70,9 @@ public:
     /// Sums since the database began, by account id.
     [[nodiscard]] shared::Result<std::map<std::string, UsageSums, std::less<>>> account_totals();
 
+    /// Whether another process has written since this was asked last.
+    [[nodiscard]] bool others_wrote();
+
     /// Of the `max` requests written last.
     [[nodiscard]] shared::Result<std::set<RequestId>> newest_request_ids(std::size_t max);
 
@@ -72,6 +82,10 @@ public:
 
 private:
     struct Connection;
+    [[nodiscard]] static shared::Result<UsageDb> open(
+        const std::filesystem::path& path,
+        std::span<const Migration> migrations,
+        std::size_t newest);
     explicit UsageDb(std::unique_ptr<Connection> connection) noexcept;
 
     std::unique_ptr<Connection> connection_;

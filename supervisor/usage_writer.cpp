@@ -20,6 +20,8 @@ constexpr auto kPauseMax = 100ms;
 constexpr std::int64_t kFlushEveryUs = 1'000'000;
 constexpr std::int64_t kPruneEveryUs = std::int64_t{3600} * 1'000'000;
 constexpr std::int64_t kPruneFirstUs = std::int64_t{60} * 1'000'000;
+/// Sums over the whole history are not had for nothing.
+constexpr std::int64_t kCountOthersEveryUs = 3'000'000;
 constexpr std::chrono::seconds kBackOffMax{30};
 /// More than all rings hold of one second.
 constexpr std::size_t kWrittenBeforeMax = 20'000;
@@ -56,6 +58,19 @@ void clear(shared::AccountTotals& totals) noexcept
     }
 }
 
+void set_totals(shared::AccountTotals& totals, const UsageSums& sums) noexcept
+{
+    constexpr auto relaxed = std::memory_order_relaxed;
+    totals.requests.store(sums.requests, relaxed);
+    totals.failed_requests.store(sums.failed_requests, relaxed);
+    totals.input.store(sums.input, relaxed);
+    totals.cached_input.store(sums.cached_input, relaxed);
+    totals.cache_creation.store(sums.cache_creation, relaxed);
+    totals.output.store(sums.output, relaxed);
+    totals.reasoning.store(sums.reasoning, relaxed);
+    totals.last_used_ms.store(sums.last_used_ms, relaxed);
+}
+
 /// The next pause: shorter when a ring was a quarter full, longer when there was little.
 std::chrono::milliseconds next_pause(std::chrono::milliseconds pause, std::size_t fullest)
 {
@@ -87,6 +102,7 @@ UsageWriter::UsageWriter(shared::Segment& segment, std::uint32_t retention_days)
 
 shared::Result<bool> UsageWriter::open(UsageDb db)
 {
+    (void)db.others_wrote(); // before the totals: what is written in between is counted next time
     auto totals = db.account_totals();
     if (!totals) return totals.error();
     stored_totals_ = std::move(*totals);
@@ -107,6 +123,12 @@ UsageWriter::~UsageWriter()
 
 void UsageWriter::start()
 {
+    for (Watched& ring : watched_) {
+        // Another program may have gone on in between.
+        const std::uint64_t released =
+            segment_.usage[ring.slot].tail.load(std::memory_order_acquire);
+        ring.read = std::max(ring.read, released);
+    }
     // Signals belong to the supervisor's loop; a thread inherits the mask it is created under.
     sigset_t all;
     sigset_t before;
@@ -170,7 +192,8 @@ void UsageWriter::run()
     (void)drain(shared::now_unix());
     while (!backlog_.empty() && write_batch()) {
     }
-    release();
+    // Whoever goes on after a pause finds in the rings what could not be written.
+    if (backlog_.empty() || !pausing_) release();
     if (!backlog_.empty() && !pausing_) report_lost();
 }
 
@@ -181,6 +204,7 @@ std::chrono::milliseconds UsageWriter::step(shared::UnixMillis now, std::int64_t
     pause_ = next_pause(pause_, drain(now));
     flush(steady_us);
     prune(now, steady_us);
+    count_others(steady_us);
     return pause_;
 }
 
@@ -189,8 +213,14 @@ void UsageWriter::take_requests()
     std::vector<std::function<void()>> jobs;
     {
         const std::scoped_lock lock(mutex_);
-        for (const std::uint16_t slot : to_watch_)
+        for (const std::uint16_t slot : to_watch_) {
+            const bool known = std::any_of(
+                watched_.begin(), watched_.end(), [slot](const Watched& each) {
+                    return each.slot == slot;
+                });
+            if (known) continue;
             watched_.push_back({slot, segment_.usage[slot].tail.load(std::memory_order_acquire)});
+        }
         dead_.insert(dead_.end(), to_close_.begin(), to_close_.end());
         to_watch_.clear();
         to_close_.clear();
@@ -372,6 +402,24 @@ void UsageWriter::prune(shared::UnixMillis now, std::int64_t steady_us)
     const bool more = deleted && *deleted >= kDeleteRowsMax / 2;
     prune_at_us_ = steady_us + (more ? kFlushEveryUs : kPruneEveryUs);
     if (!deleted) shared::log::warn("event=usage_not_pruned {}", deleted.error().text());
+}
+
+/// What drainers write beside us belongs to the totals too.
+void UsageWriter::count_others(std::int64_t steady_us)
+{
+    // With nothing waiting, the database holds all that was counted here.
+    if (steady_us < count_others_at_us_ || !backlog_.empty()) return;
+    count_others_at_us_ = steady_us + kCountOthersEveryUs;
+    if (!db_->others_wrote()) return;
+    auto totals = db_->account_totals();
+    if (!totals) return shared::log::warn("event=totals_not_read {}", totals.error().text());
+    for (std::size_t i = 0; i < account_ids_.size(); ++i) {
+        const auto total = totals->find(account_ids_[i]);
+        if (total == totals->end()) continue;
+        set_totals(segment_.totals[i], total->second);
+        totals->erase(total);
+    }
+    stored_totals_ = std::move(*totals);
 }
 
 void UsageWriter::report_lost() const

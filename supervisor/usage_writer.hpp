@@ -45,7 +45,7 @@ public:
 
     void start();
 
-    /// From now on this slot's ring is drained. Any thread.
+    /// From now on this slot's ring is drained, if it is not yet. Any thread.
     void watch(std::uint16_t slot);
     /// The slot's process is dead: its ring and open rows are taken, the slot is freed. Any thread.
     void close(std::uint16_t slot);
@@ -56,7 +56,8 @@ public:
     /// log, as sums per account.
     void stop();
 
-    /// Ends the thread for another program to go on; true = everything was written. If not, start() goes on.
+    /// Ends the thread for another program to go on; true = everything was written. If not, what was read and not
+    /// written can still be read again. start() goes on after what others have read meanwhile.
     [[nodiscard]] bool pause();
 
     /// One round of the thread: takes what is there, writes what is due. Returns how long to sleep. Only for the
@@ -83,6 +84,7 @@ private:
     [[nodiscard]] bool write_batch();
     void failed(const shared::Problem& problem, std::int64_t steady_us);
     void prune(shared::UnixMillis now, std::int64_t steady_us);
+    void count_others(std::int64_t steady_us);
     void report_lost() const;
     [[nodiscard]] bool is_written(const shared::UsageEntry& entry) const;
     [[nodiscard]] std::string_view account_id(shared::AccountSlot slot) const noexcept;
@@ -119,6 +121,7 @@ private:
     std::chrono::milliseconds pause_;
     std::int64_t flush_at_us_ = 0;
     std::int64_t prune_at_us_ = 0;
+    std::int64_t count_others_at_us_ = 0;
     std::chrono::seconds back_off_{0}; ///< not zero: the database refuses
     bool folding_ = false;
 };
