@@ -99,6 +99,7 @@ int serve(
                                  message.type == MessageType::upgraded ||
                                  message.type == MessageType::account_action_done;
             if (answers) server.answered(message);
+            if (message.type == MessageType::serve) server.start();
             if (message.type == MessageType::stop) loop.stop();
             if (message.type == MessageType::drain) server.drain([&loop] { loop.stop(); });
         },
@@ -111,7 +112,7 @@ int serve(
         if (!error) loop.stop();
     });
     if (fcntl(shared::kOwnerListenFd, F_GETFD) >= 0) server.listen_also(shared::kOwnerListenFd);
-    server.start();
+    if (!arguments.hold) server.start();
     send({}, -1); // ready
     loop.run();
     shared::log::info("event=stopped");

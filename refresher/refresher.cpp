@@ -32,6 +32,8 @@
 #include <string>
 #include <utility>
 
+#include <unistd.h>
+
 namespace refresher {
 namespace {
 
@@ -169,6 +171,7 @@ public:
             [this](const Message& message) { on_message(message); },
             [this] {
                 shared::log::warn("event=supervisor_gone");
+                is_lost_ = !is_told_;
                 finish();
             });
         signals_.async_wait([this](const boost::system::error_code& error, int) {
@@ -179,11 +182,44 @@ public:
         events_.start();
         send({}); // ready
         loop_.run();
+        if (is_lost_ && !segment_is_kept()) become_drainer();
         shared::log::info("event=stopped");
         return 0;
     }
 
 private:
+    /// Of a supervisor that is lost: where a service manager keeps the segment, the next one goes on with it.
+    static bool segment_is_kept()
+    {
+        const char* manager = std::getenv("NOTIFY_SOCKET");
+        return manager != nullptr && *manager != '\0';
+    }
+
+    /// Else nobody would count what the workers left behind still finish: this process does, as another role of the
+    /// program. Nothing of the refresher remains over the exec; segment and configuration stay open.
+    void become_drainer() const
+    {
+        shared::log::info("event=becoming_drainer");
+        shared::log::last_words();
+        const std::string generation = std::to_string(arguments_.generation);
+        (void)close_range(shared::kControlFd, shared::kControlFd, 0);
+        (void)close_range(shared::kConfigFd + 1, ~0U, 0);
+        execl(
+            "/proc/self/exe",
+            "codex-pool",
+            "child",
+            "--role",
+            "drainer",
+            "--slot",
+            "0",
+            "--listener",
+            "0",
+            "--generation",
+            generation.c_str(),
+            static_cast<char*>(nullptr));
+        shared::log::error("event=no_drainer what the last workers finish is not counted");
+    }
+
     void on_message(const Message& message)
     {
         switch (message.type) {
@@ -199,6 +235,7 @@ private:
             break;
         case MessageType::drain:
         case MessageType::stop:
+            is_told_ = true;
             finish();
             break;
         case MessageType::account_rejected:
@@ -325,6 +362,8 @@ private:
     AccountIntake intake_;
     shared::ControlChannel channel_;
     boost::asio::signal_set signals_;
+    bool is_told_ = false; ///< to end: another one, or nobody, comes after it
+    bool is_lost_ = false; ///< its supervisor has gone without a word
 };
 
 int fatal(const shared::Problem& problem)

@@ -38,6 +38,8 @@ struct Child {
     ChildState state = ChildState::starting;
     bool was_ready = false;
     bool killed_for_hanging = false;
+    /// It shares the segment of a program of another layout with that program's drainer, not ours.
+    bool foreign = false;
     std::int64_t started_us = 0;
     std::int64_t ready_us = 0;
     std::int64_t draining_since_us = 0; ///< its replacement serves; 0 = it has none

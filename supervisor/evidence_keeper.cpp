@@ -120,7 +120,18 @@ std::size_t EvidenceKeeper::restore(UnixMillis now)
     return restored;
 }
 
-void EvidenceKeeper::save(UnixMillis now)
+shared::Result<bool> EvidenceKeeper::take(std::string_view text, UnixMillis now)
+{
+    auto evidence = decode_evidence(text);
+    if (!evidence) return evidence.error();
+    for (auto& [id, known] : *evidence)
+        waiting_.insert_or_assign(id, std::move(known));
+    roster_seen_ = 0;
+    (void)restore(now);
+    return true;
+}
+
+std::string EvidenceKeeper::copy(UnixMillis now)
 {
     (void)restore(now);
     EvidenceById evidence = waiting_;
@@ -142,7 +153,12 @@ void EvidenceKeeper::save(UnixMillis now)
         known.long_learning = record.long_learning;
         evidence[std::string(record.identity.id.view())] = std::move(known);
     }
-    std::string text = encode_evidence(evidence);
+    return encode_evidence(evidence);
+}
+
+void EvidenceKeeper::save(UnixMillis now)
+{
+    std::string text = copy(now);
     if (text == saved_) return;
     const auto saved = shared::replace_file(file_, text);
     if (saved) {

@@ -6,6 +6,8 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <string>
+#include <string_view>
 
 namespace supervisor {
 
@@ -25,6 +27,11 @@ public:
     /// Saves what the segment knows, and what still waits. Nothing is written if nothing changed. Says in the log,
     /// once, when the disk begins or stops to refuse.
     void save(shared::UnixMillis now);
+
+    /// What save() would write.
+    [[nodiscard]] std::string copy(shared::UnixMillis now);
+    /// Takes over a copy that was made of another segment a moment ago, where it is newer.
+    [[nodiscard]] shared::Result<bool> take(std::string_view text, shared::UnixMillis now);
 
 private:
     shared::Segment& segment_;

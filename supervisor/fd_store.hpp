@@ -15,6 +15,7 @@ namespace supervisor {
 inline constexpr std::string_view kStoredSegment = "segment";
 inline constexpr std::string_view kStoredAdmin = "admin";
 inline constexpr std::string_view kStoredListener = "listener";
+inline constexpr std::string_view kStoredDrainer = "drainer"; ///< our end of its control socket
 
 struct NamedFd {
     std::string name;

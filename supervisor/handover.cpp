@@ -43,7 +43,7 @@ void write(Writer& out, const Handover::Process& process)
 {
     const Child& child = process.child;
     std::string line(to_string(process.role));
-    for (const auto& [name, value] : std::array<std::pair<const char*, std::int64_t>, 10>{
+    for (const auto& [name, value] : std::array<std::pair<const char*, std::int64_t>, 11>{
              {{"number", process.number},
               {"pid", child.pid},
               {"generation", child.generation},
@@ -53,10 +53,27 @@ void write(Writer& out, const Handover::Process& process)
               {"started_us", child.started_us},
               {"ready_us", child.ready_us},
               {"draining_since_us", child.draining_since_us},
+              {"foreign", child.foreign ? 1 : 0},
               {"control_fd", process.control_fd}}}) {
         line.append(" ").append(name).append("=").append(std::to_string(value));
     }
     out.fact("process", line);
+}
+
+void write(Writer& out, const Handover::Drainer& drainer)
+{
+    std::string line;
+    for (const auto& [name, value] : std::array<std::pair<const char*, int>, 7>{
+             {{"pid", drainer.pid},
+              {"control_fd", drainer.control_fd},
+              {"program_fd", drainer.program_fd},
+              {"segment_fd", drainer.segment_fd},
+              {"config_fd", drainer.config_fd},
+              {"state_fd", drainer.state_fd},
+              {"held", drainer.held ? 1 : 0}}}) {
+        line.append(line.empty() ? "" : " ").append(name).append("=").append(std::to_string(value));
+    }
+    out.fact("drainer", line);
 }
 
 template <class T>
@@ -75,6 +92,36 @@ std::string_view take(std::string_view& rest, char separator)
     return part;
 }
 
+using Facts = std::map<std::string_view, std::int64_t>;
+
+/// "pid=17 held=1"; false if a value is no number.
+bool read_facts(std::string_view line, Facts& facts)
+{
+    while (!line.empty()) {
+        std::string_view fact = take(line, ' ');
+        const std::string_view name = take(fact, '=');
+        if (!read_number(fact, facts[name])) return false;
+    }
+    return true;
+}
+
+bool read_drainer(std::string_view line, Handover& handover)
+{
+    Facts facts;
+    if (!read_facts(line, facts)) return false;
+    Handover::Drainer drainer;
+    drainer.pid = static_cast<pid_t>(facts["pid"]);
+    drainer.control_fd = static_cast<int>(facts["control_fd"]);
+    drainer.program_fd = static_cast<int>(facts["program_fd"]);
+    drainer.segment_fd = static_cast<int>(facts["segment_fd"]);
+    drainer.config_fd = static_cast<int>(facts["config_fd"]);
+    drainer.state_fd = static_cast<int>(facts["state_fd"]);
+    drainer.held = facts["held"] != 0;
+    if (drainer.pid < -1) return false;
+    handover.drainers.push_back(drainer);
+    return true;
+}
+
 bool read_process(std::string_view line, Handover& handover)
 {
     const std::string_view role = take(line, ' ');
@@ -85,12 +132,8 @@ bool read_process(std::string_view line, Handover& handover)
         process.role = Role::admin;
     else if (role != to_string(Role::worker))
         return false;
-    std::map<std::string_view, std::int64_t> facts;
-    while (!line.empty()) {
-        std::string_view fact = take(line, ' ');
-        const std::string_view name = take(fact, '=');
-        if (!read_number(fact, facts[name])) return false;
-    }
+    Facts facts;
+    if (!read_facts(line, facts)) return false;
     Child& child = process.child;
     process.number = static_cast<std::uint16_t>(facts["number"]);
     process.control_fd = static_cast<int>(facts["control_fd"]);
@@ -102,6 +145,7 @@ bool read_process(std::string_view line, Handover& handover)
     child.started_us = facts["started_us"];
     child.ready_us = facts["ready_us"];
     child.draining_since_us = facts["draining_since_us"];
+    child.foreign = facts["foreign"] != 0;
     if (child.pid <= 0 || process.control_fd <= 2 || child.state > ChildState::stopping)
         return false;
     handover.processes.push_back(process);
@@ -134,6 +178,11 @@ bool read_fact(std::string_view name, std::string_view value, Handover& handover
     if (name == "request") return read_number(value, handover.request);
     if (name == "listener_fd") return read_number(value, handover.listener_fds.emplace_back(-1));
     if (name == "process") return read_process(value, handover);
+    if (name == "drainer") return read_drainer(value, handover);
+    if (name == "can_drain") {
+        handover.can_drain = value == "1";
+        return true;
+    }
     return true; // of a newer version
 }
 
@@ -151,6 +200,15 @@ std::vector<int> Handover::descriptors() const
         if (fd >= 0) all.push_back(fd);
     for (const Process& process : processes)
         all.push_back(process.control_fd);
+    for (const Drainer& drainer : drainers) {
+        for (const int fd :
+             {drainer.control_fd,
+              drainer.program_fd,
+              drainer.segment_fd,
+              drainer.config_fd,
+              drainer.state_fd})
+            if (fd >= 0) all.push_back(fd);
+    }
     return all;
 }
 
@@ -159,6 +217,7 @@ std::string to_text(const Handover& handover)
     Writer out;
     out.number(kTitle, kHandoverVersion);
     out.number("layout", handover.layout);
+    out.number("can_drain", handover.can_drain ? 1 : 0);
     out.fact("version", handover.version);
     out.fact("binary", handover.binary);
     out.fact("listen_host", handover.listen_host);
@@ -176,6 +235,8 @@ std::string to_text(const Handover& handover)
         out.number("listener_fd", fd);
     for (const Handover::Process& process : handover.processes)
         write(out, process);
+    for (const Handover::Drainer& drainer : handover.drainers)
+        write(out, drainer);
     return std::move(out.text_);
 }
 

@@ -27,7 +27,19 @@ struct Handover {
         int control_fd = -1;
     };
 
+    /// Reads a segment of another layout than that of the program that goes on (drainers.hpp).
+    struct Drainer {
+        pid_t pid = 0; ///< 0 = it is no child of this process; -1 = it died, another is to be started
+        int control_fd = -1;
+        int program_fd = -1; ///< these three start another one, should it die; -1 = it cannot be
+        int segment_fd = -1;
+        int config_fd = -1;
+        int state_fd = -1; ///< memory that it writes pins and evidence into when it is let go
+        bool held = false; ///< its workers are still those of the program that started it
+    };
+
     std::uint32_t layout = 0; ///< of the segment
+    bool can_drain = false;   ///< a program of another layout may take over: a drainer goes on with the segment
     std::string version;      ///< of the program that wrote this
     std::string binary;       ///< path that the pool was started by
     std::string listen_host;  ///< what the listeners are bound to
@@ -44,6 +56,7 @@ struct Handover {
     int program_fd = -1; ///< the program that wrote this, to give it back to
     std::vector<int> listener_fds;
     std::vector<Process> processes;
+    std::vector<Drainer> drainers;
 
     /// All that have to stay open.
     [[nodiscard]] std::vector<int> descriptors() const;

@@ -184,6 +184,20 @@ std::vector<int> Listeners::fds() const
     return all;
 }
 
+namespace {
+
+std::string abstract_name(int fd)
+{
+    sockaddr_un address{};
+    socklen_t size = sizeof(address);
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+    const std::size_t name_offset = offsetof(sockaddr_un, sun_path) + 1;
+    if (size <= name_offset) return {};
+    return {address.sun_path + 1, size - name_offset};
+}
+
+} // namespace
+
 Result<UnixListener> open_unix_listener()
 {
     const auto failed = [](const char* what) {
@@ -199,12 +213,14 @@ Result<UnixListener> open_unix_listener()
     auto* generic = reinterpret_cast<sockaddr*>(&address);
     if (bind(listener.socket.get(), generic, sizeof(sa_family_t)) != 0) return failed("bind");
     if (::listen(listener.socket.get(), kBacklog) != 0) return failed("listen");
-    socklen_t size = sizeof(address);
-    if (getsockname(listener.socket.get(), generic, &size) != 0) return failed("getsockname");
-    const std::size_t name_offset = offsetof(sockaddr_un, sun_path) + 1;
-    if (size <= name_offset) return failed("autobind gave no name");
-    listener.name.assign(address.sun_path + 1, size - name_offset);
+    listener.name = abstract_name(listener.socket.get());
+    if (listener.name.empty()) return failed("getsockname");
     return listener;
+}
+
+UnixListener adopt_unix_listener(int fd)
+{
+    return {OwnedFd(fd), abstract_name(fd)};
 }
 
 } // namespace supervisor

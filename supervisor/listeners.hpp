@@ -63,5 +63,7 @@ struct UnixListener {
 };
 
 [[nodiscard]] shared::Result<UnixListener> open_unix_listener();
+/// One that another program opened.
+[[nodiscard]] UnixListener adopt_unix_listener(int fd);
 
 } // namespace supervisor

@@ -8,6 +8,7 @@
 #include "supervisor/check.hpp"
 #include "supervisor/control_command.hpp"
 #include "supervisor/demo.hpp"
+#include "supervisor/drainer.hpp"
 #include "supervisor/given_credentials.hpp"
 #include "supervisor/options.hpp"
 #include "supervisor/simulate.hpp"
@@ -178,6 +179,7 @@ int child(const Options& options)
     if (options.role == "worker") return worker::run(options.child);
     if (options.role == "refresher") return refresher::run(options.child);
     if (options.role == "admin") return admin_ui::run(options.child);
+    if (options.role == "drainer") return supervisor::run_drainer(options.child);
     std::fprintf(stderr, "codex-pool: unknown role \"%s\"\n", options.role.c_str());
     return shared::kExitFatal;
 }

@@ -326,7 +326,7 @@ void parse(CLI::App& app, std::vector<std::string> arguments, Options& options)
     auto* child = app.add_subcommand("child", "One process of the running tree")->group("");
     child->add_option("--role", options.role)
         ->required()
-        ->check(CLI::IsMember({"worker", "refresher", "admin"}));
+        ->check(CLI::IsMember({"worker", "refresher", "admin", "drainer"}));
     child->add_option("--slot", options.child.slot)->required();
     child->add_option("--generation", options.child.generation)->required();
     child->add_option("--listener", options.child.listener)->required();

@@ -41,7 +41,7 @@ struct Options {
     bool share = false;           ///< doctor: says nothing about whose pool it is
     shell::BackupOptions backup;  ///< backup, restore
     shell::LogsOptions logs;      ///< logs
-    std::string role;             ///< child: "worker", "refresher" or "admin"
+    std::string role;             ///< child: "worker", "refresher", "admin" or "drainer"
     shared::ChildArguments child; ///< child
     bool takeover_trial = false;  ///< run: only say whether a running pool can be taken over
     int exit_code = 0;            ///< help_or_error: 0 after help, 1 after a mistake

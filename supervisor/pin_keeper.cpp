@@ -44,9 +44,7 @@ std::size_t PinKeeper::restore(shared::UnixMillis now)
     const std::uint64_t roster = segment_.roster_version.load(std::memory_order_acquire);
     if (waiting_.empty() || roster == roster_seen_) return 0;
     roster_seen_ = roster;
-    std::map<std::string, shared::AccountSlot, std::less<>> slots;
-    for (const auto& account : shared::snapshot_accounts(segment_))
-        slots.emplace(account.identity.id.view(), account.slot);
+    const auto slots = account_slots();
     // A conversation that was pinned anew in the meantime stays where it is now.
     std::set<shared::PinKey> pinned;
     for (const shared::Pin& pin : shared::all_pins(segment_))
@@ -69,7 +67,33 @@ std::size_t PinKeeper::restore(shared::UnixMillis now)
     return restored;
 }
 
-void PinKeeper::save(shared::UnixMillis now)
+std::map<std::string, shared::AccountSlot, std::less<>> PinKeeper::account_slots() const
+{
+    std::map<std::string, shared::AccountSlot, std::less<>> slots;
+    for (const auto& account : shared::snapshot_accounts(segment_))
+        slots.emplace(account.identity.id.view(), account.slot);
+    return slots;
+}
+
+shared::Result<bool> PinKeeper::take(std::string_view bytes, shared::UnixMillis now)
+{
+    const auto pins = decode_pins(bytes);
+    if (!pins) return pins.error();
+    const auto slots = account_slots();
+    std::map<shared::PinKey, shared::UnixMillis> known;
+    for (const shared::Pin& pin : shared::all_pins(segment_))
+        known.emplace(pin.key, pin.last_used);
+    for (const SavedPin& pin : *pins) {
+        const auto slot = slots.find(pin.account);
+        const auto here = known.find(pin.key);
+        const bool is_later = here == known.end() || here->second < pin.last_used;
+        if (slot != slots.end() && is_later && !is_old(pin, now))
+            shared::set_pin(segment_, pin.key, slot->second, pin.last_used);
+    }
+    return true;
+}
+
+std::string PinKeeper::copy(shared::UnixMillis now)
 {
     (void)restore(now);
     std::map<std::uint16_t, std::string> ids;
@@ -82,13 +106,18 @@ void PinKeeper::save(shared::UnixMillis now)
     }
     std::erase_if(pins, [&](const SavedPin& pin) { return is_old(pin, now); });
 
-    const std::string bytes = encode_pins(pins);
+    return encode_pins(pins);
+}
+
+void PinKeeper::save(shared::UnixMillis now)
+{
+    const std::string bytes = copy(now);
     const std::string digest = bytes.substr(bytes.size() - 32);
     if (digest == saved_digest_) return;
     const auto saved = shared::replace_file(file_, bytes);
     if (saved) {
         saved_digest_ = digest;
-        if (refused_) shared::log::warn("event=pins_saved_again pins={}", pins.size());
+        if (refused_) shared::log::warn("event=pins_saved_again");
     } else if (!refused_) {
         shared::log::error("event=pins_not_saved {}", saved.error().text());
     }

@@ -6,6 +6,10 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
 #include <vector>
 
 namespace supervisor {
@@ -26,7 +30,14 @@ public:
     /// when the disk begins or stops to refuse.
     void save(shared::UnixMillis now);
 
+    /// What save() would write.
+    [[nodiscard]] std::string copy(shared::UnixMillis now);
+    /// Takes over a copy that was made of another segment a moment ago: of two pins of a conversation the one that was
+    /// used later counts.
+    [[nodiscard]] shared::Result<bool> take(std::string_view bytes, shared::UnixMillis now);
+
 private:
+    [[nodiscard]] std::map<std::string, shared::AccountSlot, std::less<>> account_slots() const;
     [[nodiscard]] bool is_old(const SavedPin& pin, shared::UnixMillis now) const noexcept;
 
     shared::Segment& segment_;

@@ -8,7 +8,7 @@
 
 #include <boost/asio/post.hpp>
 
-#include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <optional>
 #include <utility>
@@ -16,6 +16,12 @@
 #include <sys/wait.h>
 
 namespace supervisor {
+namespace {
+
+/// The refresher waits 4 s for an answer that holds an account's only token.
+constexpr std::chrono::seconds kEndMax{5};
+
+} // namespace
 
 ProcessTree::ProcessTree(
     boost::asio::io_context& loop, TreeParts parts, std::size_t workers, OnMessage on_message)
@@ -119,7 +125,8 @@ void ProcessTree::adopt(const Child& child, int control_fd)
 {
     raise_generation(child.generation);
     connect(table_.add(child), control_fd);
-    if (table_.place_of(child).role == Role::worker) parts_.writer.watch(child.slot);
+    if (table_.place_of(child).role == Role::worker && !child.foreign)
+        parts_.writer.watch(child.slot);
 }
 
 int ProcessTree::control_fd(const Child& child)
@@ -130,11 +137,20 @@ int ProcessTree::control_fd(const Child& child)
 
 void ProcessTree::discard(const Child& child)
 {
-    (void)kill(child.pid, SIGKILL);
-    while (waitpid(child.pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    kill_and_wait(child.pid);
     if (table_.place_of(child).role == Role::worker)
         (void)shared::close_slot(parts_.segment, child.slot, shared::now_unix());
+    forget(child);
+}
+
+void ProcessTree::end(const Child& child)
+{
+    send(child, shared::MessageType::stop);
+    if (!wait_for_end(child.pid, kEndMax)) {
+        shared::log::warn(
+            "event=killing name=\"{}\" pid={}: it did not stop", table_.name(child), child.pid);
+        kill_and_wait(child.pid);
+    }
     forget(child);
 }
 
@@ -169,7 +185,7 @@ std::vector<EndedChild> ProcessTree::reap()
         if (waitpid(child.pid, &status, WNOHANG) == child.pid) ended.push_back({child, status});
     }
     for (const EndedChild& end : ended) {
-        if (table_.place_of(end.child).role == Role::worker) {
+        if (table_.place_of(end.child).role == Role::worker && !end.child.foreign) {
             shared::clear_in_flight(parts_.segment, end.child.slot);
             parts_.writer.close(end.child.slot);
         }

@@ -70,6 +70,8 @@ public:
 
     /// Kills a child that has served nobody yet, and frees its slot.
     void discard(const Child& child);
+    /// Tells a child to stop and waits for its end, which is not reported by reap(); kills it if it takes long.
+    void end(const Child& child);
 
     void send(const Child& child, shared::MessageType type, std::uint64_t value = 0);
     /// The same with everything else in it; `generation` is set here. `attached`: a descriptor that goes along.

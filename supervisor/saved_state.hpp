@@ -7,6 +7,8 @@
 
 #include <chrono>
 #include <filesystem>
+#include <string>
+#include <string_view>
 
 namespace supervisor {
 
@@ -20,6 +22,10 @@ public:
     /// For accounts that are in the segment by now; says in the log how much came back.
     void restore(shared::UnixMillis now);
     void save(shared::UnixMillis now);
+
+    /// All of it as one text, and the way back: from a segment to another one beside it.
+    [[nodiscard]] std::string copy(shared::UnixMillis now);
+    [[nodiscard]] shared::Result<bool> take(std::string_view copy, shared::UnixMillis now);
 
 private:
     PinKeeper pins_;

@@ -5,12 +5,14 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace supervisor {
@@ -89,6 +91,24 @@ Result<pid_t> spawn(const SpawnRequest& request)
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     if (pid < 0) return system_problem("fork", reason);
     return pid;
+}
+
+bool wait_for_end(pid_t pid, std::chrono::milliseconds max)
+{
+    constexpr std::chrono::milliseconds kStep{5};
+    for (std::chrono::milliseconds waited{0};; waited += kStep) {
+        const pid_t ended = waitpid(pid, nullptr, WNOHANG);
+        if (ended == pid || (ended < 0 && errno == ECHILD)) return true;
+        if (waited >= max) return false;
+        std::this_thread::sleep_for(kStep);
+    }
+}
+
+void kill_and_wait(pid_t pid)
+{
+    (void)kill(pid, SIGKILL);
+    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
 }
 
 Result<std::pair<OwnedFd, OwnedFd>> control_pair()

@@ -7,6 +7,7 @@
 #include "shared/base/result.hpp"
 #include "supervisor/owned_fd.hpp"
 
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,6 +27,11 @@ struct SpawnRequest {
 /// The child's pid. It starts with SIGINT, SIGTERM and SIGHUP ignored (a terminal's Ctrl-C and systemd signal the whole
 /// group; only the control socket commands a child) and all other signals as usual.
 [[nodiscard]] shared::Result<pid_t> spawn(const SpawnRequest& request);
+
+/// Waits for the end of a child of this process, at most so long; its exit status is thrown away. True = it has ended.
+[[nodiscard]] bool wait_for_end(pid_t pid, std::chrono::milliseconds max);
+/// SIGKILL, and waits.
+void kill_and_wait(pid_t pid);
 
 /// Two connected SOCK_SEQPACKET ends: ours, the child's.
 [[nodiscard]] shared::Result<std::pair<OwnedFd, OwnedFd>> control_pair();

@@ -54,6 +54,7 @@ struct Foundation {
     ControlSocket control;
     OwnedFd config_text;
     std::unique_ptr<UsageWriter> writer;
+    std::vector<OwnedFd> drainers; ///< control sockets of those that a lost supervisor started
 };
 
 /// All of that name, taken out.
@@ -165,6 +166,7 @@ Result<std::unique_ptr<Foundation>> build(shared::Config& config, std::vector<Na
     (*segment)->header.admin_socket = std::string_view(admin->name);
     auto writer = UsageWriter::create(**segment, std::move(*database), config.usage_retention_days);
     if (!writer) return writer.error();
+    std::vector<OwnedFd> drainers = take_named(passed, kStoredDrainer);
     return std::unique_ptr<Foundation>(new Foundation{
         std::move(*lock),
         std::move(*segment),
@@ -172,7 +174,8 @@ Result<std::unique_ptr<Foundation>> build(shared::Config& config, std::vector<Na
         std::move(*admin),
         std::move(control),
         std::move(*text),
-        std::move(*writer)});
+        std::move(*writer),
+        std::move(drainers)});
 }
 
 /// What a program before this one ran with stays where changing it needs a restart.
@@ -200,11 +203,13 @@ Result<std::unique_ptr<Foundation>> take(shared::Config& config, const Handover&
     if (auto loaded = load_certificate(config, shared::now_unix()); !loaded) return loaded.error();
     auto text = sealed_text(shared::to_toml(config));
     if (!text) return text.error();
-    auto segment = shared::SegmentMapping::attach(handover.segment_fd);
+    // One of another layout goes on with its drainer; it stays open to be given back.
+    const bool other = needs_own_segment(handover);
+    auto segment = other ? shared::SegmentMapping::create(shared::now_unix())
+                         : shared::SegmentMapping::attach(handover.segment_fd);
     if (!segment) return segment.error();
-    UnixListener admin;
-    admin.socket = OwnedFd(handover.admin_fd);
-    admin.name = (*segment)->header.admin_socket.view();
+    UnixListener admin = adopt_unix_listener(handover.admin_fd);
+    if (other) (*segment)->header.admin_socket = std::string_view(admin.name);
     ControlSocket control;
     if (handover.control_fd >= 0)
         control = ControlSocket::adopt(handover.control_fd, config.db_path.parent_path());
@@ -216,7 +221,8 @@ Result<std::unique_ptr<Foundation>> take(shared::Config& config, const Handover&
         std::move(admin),
         std::move(control),
         std::move(*text),
-        std::move(writer)});
+        std::move(writer),
+        {}});
 }
 
 } // namespace
@@ -283,7 +289,8 @@ int run(const shared::Config& given, const RunSettings& settings)
         parts,
         saved,
         settings,
-        UpgradeParts{base.folder_lock.get(), settings.handover, begin_usage});
+        UpgradeParts{
+            base.folder_lock.get(), settings.handover, begin_usage, std::move(base.drainers)});
     const int exit_code = supervisor.run();
 
     // In this order: the last usage is in the rings until the writer has ended, and only then nobody else uses `saved`.

@@ -85,6 +85,11 @@ SupervisorLoop::SupervisorLoop(
           config.workers,
           [this](Child& child, const shared::Message& message) { on_message(child, message); }),
       orphans_(loop, parts.segment, parts.writer, [this] { on_orphan_ended(); }),
+      drainers_(
+          loop,
+          notifier_,
+          [this] { on_orphan_ended(); },
+          [this](int state_fd) { on_state(state_fd); }),
       signals_(loop, SIGTERM, SIGINT, SIGHUP),
       tick_timer_(loop),
       start_timer_(loop),
@@ -108,6 +113,8 @@ int SupervisorLoop::run()
         return exit_code_;
     }
     adopt_slots();
+    for (OwnedFd& control : upgrade_.drainers)
+        drainers_.adopt(std::move(control));
     auto& places = tree_.table().places();
     for (std::size_t i = 0; i < places.size(); ++i) {
         if (places[i].role != Role::worker) start(i);
@@ -142,6 +149,7 @@ void SupervisorLoop::on_signal(int number)
 void SupervisorLoop::on_children_ended()
 {
     trial_.reap();
+    drainers_.reap();
     for (const EndedChild& end : tree_.reap())
         on_ended(end);
     if (phase_ == Phase::draining || phase_ == Phase::stopping) advance_shutdown();
@@ -172,8 +180,17 @@ void SupervisorLoop::on_ended(const EndedChild& end)
             start(child.place);
         return;
     }
-    if (is_held(child)) {
+    const bool needed = own_segment() && tree_.table().place_of(child).role == Role::refresher;
+    if (is_held(child) || (taking_over_after_ && needed)) {
         return roll_back("its " + name + " ended before it served (" + how + ")");
+    }
+    if (taking_over_after_ && child.foreign) {
+        shared::log::error(
+            "event=child_died name=\"{}\" pid={} how=\"{}\" action=\"none, the new program's come\"",
+            name,
+            child.pid,
+            how);
+        return;
     }
     const std::string action = respawn(end);
     shared::log::error(
@@ -286,7 +303,7 @@ void SupervisorLoop::on_message(Child& child, const shared::Message& message)
     case MessageType::reload:
     case MessageType::account_action:
         if (role != Role::admin) break;
-        return ask_refresher(message, tree_.take_attached(child));
+        return ask_refresher(child, message, tree_.take_attached(child));
     case MessageType::upgrade:
         if (role != Role::admin) break;
         return request_upgrade("the admin API", message.request);
@@ -299,6 +316,7 @@ void SupervisorLoop::on_message(Child& child, const shared::Message& message)
         return;
     case MessageType::account_rejected:
         if (role != Role::worker) break;
+        if (child.foreign) return; // its account slots are not ours
         return on_account_rejected(message.value);
     case MessageType::drain:
     case MessageType::stop:
@@ -320,9 +338,9 @@ void SupervisorLoop::on_ready_child(Child& child)
     child.ready_us = shared::now_monotonic_us();
     any_ready_ = true;
     const Role role = tree_.table().place_of(child).role;
+    if (is_held(child)) return advance_takeover();
     if (role == Role::refresher) return on_refresher_ready();
     if (role != Role::worker) return;
-    if (is_held(child)) return advance_takeover();
     // Whoever it replaces has served until now.
     for (Child& other : tree_.table().children()) {
         const bool older = other.place == child.place && other.generation < child.generation;
@@ -343,6 +361,7 @@ void SupervisorLoop::on_refresher_ready()
             [](const shared::PoolInfo& info) { return std::uint64_t{info.broken_files}; });
         answer_admin(answer, shared::ActionResult::done);
     }
+    if (taking_over_after_ && own_segment()) return on_new_refresher();
     if (phase_ == Phase::running) notifier_.ready(); // the end of a reload that replaced it
     if (workers_started_) return;
     // First what was saved, on the thread that may wait for the disk, then whoever uses them.
@@ -363,11 +382,14 @@ void SupervisorLoop::on_reloaded(const shared::Message& message)
     }
 }
 
-void SupervisorLoop::ask_refresher(const shared::Message& question, const OwnedFd& attached)
+void SupervisorLoop::ask_refresher(
+    const Child& asker, const shared::Message& question, const OwnedFd& attached)
 {
     const bool reload = question.type == MessageType::reload;
     Child* refresher = tree_.table().current(Role::refresher);
-    const bool ending = phase_ == Phase::draining || phase_ == Phase::stopping;
+    // What it asks for names a slot of a segment that is not ours.
+    const bool foreign = !reload && asker.foreign;
+    const bool ending = phase_ == Phase::draining || phase_ == Phase::stopping || foreign;
     // One that is being replaced reads everything at its start, which answers a reload; actions are not kept.
     const bool comes_back = reload && !tree_.table().given_up(Role::refresher);
     if (ending || (refresher == nullptr && !comes_back) || !asked_.note(question)) {
@@ -413,8 +435,9 @@ void SupervisorLoop::request_reload(std::string_view who, std::uint64_t request)
     if (phase_ == Phase::draining || phase_ == Phase::stopping) return;
     shared::log::info("event=reload by=\"{}\"", who);
     // Children that are only starting cannot be replaced: settings come when all serve.
-    if (phase_ == Phase::starting || taking_over_after_) reload_at_ready_ = true;
-    if (taking_over_after_) return; // answered when it is over
+    const bool taking_over = taking_over_after_ || serving_after_;
+    if (phase_ == Phase::starting || taking_over) reload_at_ready_ = true;
+    if (taking_over) return; // answered when it is over
     if (phase_ == Phase::running) {
         notifier_.reloading(shared::now_monotonic_us());
         const Reloaded reloaded = reload_settings();

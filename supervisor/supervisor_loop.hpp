@@ -4,6 +4,7 @@
 
 #include "shared/config/config.hpp"
 #include "supervisor/asked_questions.hpp"
+#include "supervisor/drainers.hpp"
 #include "supervisor/notify.hpp"
 #include "supervisor/orphans.hpp"
 #include "supervisor/owned_fd.hpp"
@@ -21,6 +22,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace supervisor {
 
@@ -31,6 +33,8 @@ struct UpgradeParts {
     std::optional<Handover> taken;
     /// Opens the database and starts the usage writer, which until then only queues.
     std::function<shared::Result<bool>()> begin_usage;
+    /// Control sockets of drainers that a lost supervisor started.
+    std::vector<OwnedFd> drainers;
 };
 
 class SupervisorLoop {
@@ -75,7 +79,8 @@ private:
     void on_ready_child(Child& child);
     void on_refresher_ready();
     void on_reloaded(const shared::Message& message);
-    void ask_refresher(const shared::Message& question, const OwnedFd& attached);
+    void ask_refresher(
+        const Child& asker, const shared::Message& question, const OwnedFd& attached);
     void answer_admin(const shared::Message& question, shared::ActionResult result);
     void fail_questions(shared::MessageType type);
     void on_account_rejected(std::uint64_t account);
@@ -106,9 +111,19 @@ private:
     void adopt_children();
     void adopt_slots();
     void begin_takeover();
+    void start_held(Role role);
+    void on_new_refresher();
+    [[nodiscard]] bool own_segment() const;
     [[nodiscard]] bool is_held(const Child& child);
     void advance_takeover();
     void commit_takeover();
+    void leave_old_segment();
+    void on_state(int state_fd);
+    void begin_serving();
+    void serve_after(std::uint32_t generation, bool with_admin);
+    void end_refreshers();
+    void give_segment_back(Handover& handover);
+    [[nodiscard]] shared::Result<bool> leave_segment(Handover& handover);
     void takeover_too_slow();
     void roll_back(const std::string& why);
     void go_on_after_refusal();
@@ -127,6 +142,7 @@ private:
     void hurry(std::string_view why);
     void stop_others();
     void on_orphan_ended();
+    [[nodiscard]] bool any_left_behind() const;
     void advance_shutdown();
     void kill_all();
     void after(std::chrono::milliseconds delay, void (SupervisorLoop::*what)());
@@ -141,6 +157,7 @@ private:
     Notifier notifier_;
     ProcessTree tree_;
     Orphans orphans_;
+    Drainers drainers_;
     boost::asio::signal_set signals_;
     boost::asio::steady_timer tick_timer_;
     boost::asio::steady_timer start_timer_;
@@ -170,6 +187,8 @@ private:
     bool handing_over_ = false; ///< the trial went well, the exec comes next
     /// This program has just taken over and its workers, of a higher generation, do not serve yet.
     std::optional<std::uint32_t> taking_over_after_;
+    /// The takeover is certain, but they do not serve before the old segment's drainer has said what it knows.
+    std::optional<std::uint32_t> serving_after_;
     std::uint64_t ticks_ = 0;
     std::int64_t last_tick_us_ = 0;
     std::int64_t check_hangs_from_us_ = 0;

@@ -1,8 +1,13 @@
 // The third part of SupervisorLoop: upgrades in place, seen from both programs.
 #include "shared/base/clock.hpp"
 #include "shared/base/log.hpp"
+#include "shared/ipc/read_descriptor.hpp"
+#include "shared/segment/layout_version.hpp"
 #include "shared/segment/worker_slots.hpp"
+#include "supervisor/fd_store.hpp"
 #include "supervisor/supervisor_loop.hpp"
+
+#include <boost/asio/post.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -21,6 +26,8 @@ using shared::MessageType;
 constexpr auto kTakeoverMax = 30s;
 /// An upgrade waits so long for the end of a reload, or of whatever else happens just now.
 constexpr std::uint64_t kQuietTicks = 30;
+/// New workers wait so long for what the drainer of the old segment knows.
+constexpr auto kStateMax = 2s;
 /// Signals that have come already are handled first.
 constexpr auto kLastSignals = 10ms;
 
@@ -50,7 +57,7 @@ void SupervisorLoop::try_upgrade_later()
 
 bool SupervisorLoop::is_upgrading() const
 {
-    return wanted_ || trial_.under_way() || handing_over_ || taking_over_after_;
+    return wanted_ || trial_.under_way() || handing_over_ || taking_over_after_ || serving_after_;
 }
 
 bool SupervisorLoop::is_busy()
@@ -132,7 +139,11 @@ void SupervisorLoop::hand_over()
         handover.program_fd = self.get();
         notifier_.reloading(shared::now_monotonic_us());
         shared::log::info("event=handing_over to={}", settings_.start.binary);
-        why = become(settings_.start.binary, settings_.start, handover).text();
+        if (auto drained = leave_segment(handover); !drained)
+            why = drained.error().text();
+        else
+            why = become(settings_.start.binary, settings_.start, handover).text();
+        drainers_.take_back();
         notifier_.ready();
     }
     allow_signals();
@@ -140,10 +151,22 @@ void SupervisorLoop::hand_over()
     refuse_upgrade(upgrade_request_, why);
 }
 
+/// A program of another layout cannot read the segment: our own goes on with it, as a drainer.
+shared::Result<bool> SupervisorLoop::leave_segment(Handover& handover)
+{
+    if (!trial_.other_layout()) return true;
+    auto started =
+        drainers_.start(handover.program_fd, handover.segment_fd, handover.config_fd);
+    handover.drainers = drainers_.describe();
+    return started;
+}
+
 Handover SupervisorLoop::describe()
 {
     Handover handover;
-    handover.layout = shared::kLayoutVersion;
+    handover.layout = shared::kBuildLayout;
+    handover.can_drain = true;
+    handover.drainers = drainers_.describe();
     handover.version = settings_.start.version;
     handover.binary = settings_.start.binary;
     handover.listen_host = parts_.listeners.address().host;
@@ -173,6 +196,8 @@ void SupervisorLoop::take_over()
     any_ready_ = true;
     adopt_children();
     upgrade_request_ = upgrade_.taken->request;
+    for (const Handover::Drainer& each : upgrade_.taken->drainers)
+        drainers_.adopt(each);
     allow_signals();
     adopt_slots();
     if (upgrade_.taken->refused.empty())
@@ -192,6 +217,7 @@ void SupervisorLoop::adopt_children()
             return each.role == process.role && each.number == process.number;
         });
         Child child = process.child;
+        child.foreign = child.foreign || own_segment();
         child.place = static_cast<std::size_t>(
             (place == places.end() ? places.end() - 1 : place) - places.begin());
         tree_.adopt(child, process.control_fd);
@@ -205,7 +231,8 @@ void SupervisorLoop::adopt_slots()
     for (std::size_t i = 0; i < slots.size(); ++i) {
         const auto& children = tree_.table().children();
         const bool ours = std::any_of(children.begin(), children.end(), [&](const Child& child) {
-            return tree_.table().place_of(child).role == Role::worker && child.slot == i;
+            return tree_.table().place_of(child).role == Role::worker && !child.foreign &&
+                   child.slot == i;
         });
         tree_.raise_generation(slots[i].generation.load(std::memory_order_relaxed));
         if (!ours && slots[i].state.load() != shared::SlotState::free)
@@ -224,18 +251,49 @@ void SupervisorLoop::begin_takeover()
     shared::log::info(
         "event=taking_over from={} to={}", upgrade_.taken->version, settings_.start.version);
     after(kTakeoverMax, &SupervisorLoop::takeover_too_slow);
+    if (!own_segment()) return start_held(Role::worker);
+    // The new segment is empty: users and accounts come first. Never two refreshers at once: both could spend an
+    // account's only refresh token.
+    start_held(Role::admin);
+    auto& places = tree_.table().places();
+    for (std::size_t i = 0; taking_over_after_ && i < places.size(); ++i) {
+        if (places[i].role != Role::refresher) continue;
+        if (Child* old = tree_.table().current(i); old != nullptr)
+            replace(*old); // another when it has ended
+        else
+            start(i);
+    }
+}
+
+/// They serve when all of them are ready.
+void SupervisorLoop::start_held(Role role)
+{
     auto& places = tree_.table().places();
     for (std::size_t i = 0; i < places.size(); ++i) {
-        if (places[i].role != Role::worker) continue;
+        if (places[i].role != role) continue;
         if (!tree_.start(i, shared::now_monotonic_us(), true))
-            return roll_back("its workers cannot be started; look at the log");
+            return roll_back("its processes cannot be started; look at the log");
     }
+}
+
+/// The accounts are published: what the program before knew of them, then whoever uses them.
+void SupervisorLoop::on_new_refresher()
+{
+    saved_.restore(shared::now_unix());
+    start_held(Role::worker);
+}
+
+bool SupervisorLoop::own_segment() const
+{
+    return upgrade_.taken && upgrade_.taken->refused.empty() &&
+           needs_own_segment(*upgrade_.taken);
 }
 
 bool SupervisorLoop::is_held(const Child& child)
 {
+    const Role role = tree_.table().place_of(child).role;
     return taking_over_after_ && child.generation > *taking_over_after_ &&
-           tree_.table().place_of(child).role == Role::worker;
+           (role == Role::worker || (role == Role::admin && own_segment()));
 }
 
 void SupervisorLoop::advance_takeover()
@@ -244,7 +302,8 @@ void SupervisorLoop::advance_takeover()
     const auto ready = std::count_if(children.begin(), children.end(), [&](const Child& child) {
         return is_held(child) && child.state == ChildState::ready;
     });
-    if (static_cast<std::size_t>(ready) == config_.workers) commit_takeover();
+    const std::size_t all = config_.workers + (own_segment() ? 1U : 0U);
+    if (static_cast<std::size_t>(ready) == all) commit_takeover();
 }
 
 void SupervisorLoop::takeover_too_slow()
@@ -258,22 +317,71 @@ void SupervisorLoop::commit_takeover()
 {
     if (auto begun = upgrade_.begin_usage(); !begun) return roll_back(begun.error().text());
     end_timer_.cancel();
-    for (Child& child : tree_.table().children()) {
-        if (is_held(child)) tree_.send(child, MessageType::serve);
-    }
     const std::uint32_t before = *std::exchange(taking_over_after_, std::nullopt);
+    if (!own_segment()) return serve_after(before, false);
+    leave_old_segment();
+    serving_after_ = before;
+    after(kStateMax, &SupervisorLoop::begin_serving);
+}
+
+/// Its workers accept no more; connections wait until ours know what they knew. Their drainer ends with the last of
+/// them. Whoever comes after us gets our segment.
+void SupervisorLoop::leave_old_segment()
+{
     for (Child& child : tree_.table().children()) {
-        const bool old = child.generation <= before;
+        const bool serves = child.state == ChildState::starting || child.state == ChildState::ready;
+        if (child.foreign && serves && tree_.table().place_of(child).role == Role::worker)
+            drain(child);
+    }
+    drainers_.release();
+    notifier_.forget(kStoredSegment);
+    notifier_.store(parts_.segment_fd, kStoredSegment);
+    const OwnedFd old_segment(std::exchange(upgrade_.taken->segment_fd, -1));
+    upgrade_.taken->layout = shared::kBuildLayout;
+}
+
+void SupervisorLoop::on_state(int state_fd)
+{
+    if (!serving_after_) return;
+    auto copy = shared::read_descriptor(state_fd);
+    if (!copy) return shared::log::warn("event=state_not_taken {}", copy.error().text());
+    parts_.writer.post([this, copy = std::move(*copy)] {
+        const auto taken = saved_.take(copy, shared::now_unix());
+        if (!taken) shared::log::warn("event=state_not_taken {}", taken.error().text());
+        boost::asio::post(loop_, [this] { begin_serving(); });
+    });
+}
+
+void SupervisorLoop::begin_serving()
+{
+    const bool ending = phase_ == Phase::draining || phase_ == Phase::stopping;
+    const auto before = std::exchange(serving_after_, std::nullopt);
+    if (!before || ending) return;
+    end_timer_.cancel();
+    serve_after(*before, true);
+}
+
+/// The workers of higher generations take over from the others; so does the admin child that has waited with them.
+void SupervisorLoop::serve_after(std::uint32_t generation, bool with_admin)
+{
+    for (Child& child : tree_.table().children()) {
+        const Role role = tree_.table().place_of(child).role;
+        const bool waits = role == Role::worker || (role == Role::admin && with_admin);
+        if (waits && child.generation > generation) tree_.send(child, MessageType::serve);
+    }
+    // An old admin child of another segment goes when it has answered whoever asked.
+    answer_upgrade(std::exchange(upgrade_request_, 0), shared::ActionResult::done);
+    admin_to_be_replaced_ = !with_admin;
+    for (Child& child : tree_.table().children()) {
         const bool serves = child.state == ChildState::starting || child.state == ChildState::ready;
         const Role role = tree_.table().place_of(child).role;
-        if (!old || !serves) continue;
+        if (child.generation > generation || !serves) continue;
         if (role == Role::worker) drain(child);
         if (role == Role::refresher) replace(child);
+        if (role == Role::admin && with_admin) drain(child);
     }
     shared::log::info(
         "event=upgraded from={} to={}", upgrade_.taken->version, settings_.start.version);
-    answer_upgrade(std::exchange(upgrade_request_, 0), shared::ActionResult::done);
-    admin_to_be_replaced_ = true;
     const OwnedFd old_program(std::exchange(upgrade_.taken->program_fd, -1));
     notifier_.ready();
     if (std::exchange(reload_at_ready_, false)) request_reload("a reload during the upgrade", 0);
@@ -288,10 +396,12 @@ void SupervisorLoop::roll_back(const std::string& why)
     }
     for (const Child& child : held)
         tree_.discard(child);
+    if (own_segment()) end_refreshers();
     block_signals();
     Handover handover = describe();
     handover.binary = upgrade_.taken->binary;
     handover.program_fd = upgrade_.taken->program_fd;
+    if (own_segment()) give_segment_back(handover);
     const shared::Problem stuck = give_back(
         handover,
         settings_.start,
@@ -300,11 +410,38 @@ void SupervisorLoop::roll_back(const std::string& why)
     shared::log::error("event=cannot_roll_back {}", stuck.text());
     allow_signals();
     taking_over_after_.reset();
+    // Without workers of this segment there is nothing to go on with: the next start has what was saved.
+    if (own_segment()) return begin_shutdown("an upgrade that cannot be taken back", 1);
     if (auto begun = upgrade_.begin_usage(); !begun) begin_shutdown(begun.error().text(), 1);
+}
+
+/// Both the old one and ours: the program before starts its own.
+void SupervisorLoop::end_refreshers()
+{
+    std::vector<Child> refreshers;
+    for (const Child& child : tree_.table().children()) {
+        if (tree_.table().place_of(child).role == Role::refresher) refreshers.push_back(child);
+    }
+    for (const Child& child : refreshers)
+        tree_.end(child);
+}
+
+void SupervisorLoop::give_segment_back(Handover& handover)
+{
+    handover.layout = upgrade_.taken->layout;
+    handover.segment_fd = upgrade_.taken->segment_fd;
+    for (Handover::Process& process : handover.processes) {
+        const auto& given = upgrade_.taken->processes;
+        process.child.foreign =
+            std::any_of(given.begin(), given.end(), [&](const Handover::Process& each) {
+                return each.child.generation == process.child.generation && each.child.foreign;
+            });
+    }
 }
 
 void SupervisorLoop::go_on_after_refusal()
 {
+    drainers_.take_back();
     if (auto begun = upgrade_.begin_usage(); !begun) return begin_shutdown(begun.error().text(), 1);
     refuse_upgrade(std::exchange(upgrade_request_, 0), upgrade_.taken->refused + ".");
     notifier_.ready();

@@ -51,6 +51,7 @@ void SupervisorLoop::on_tick()
     if (now_us - last_tick_us_ > 3'000'000) check_hangs_from_us_ = now_us + 5'000'000;
     last_tick_us_ = now_us;
     ++ticks_;
+    drainers_.restart_dead();
     if (now_us >= check_hangs_from_us_) kill_hung_workers(now_us);
     if (phase_ != Phase::running) return;
     notifier_.alive();
@@ -80,6 +81,7 @@ void SupervisorLoop::kill_hung_workers(std::int64_t now_us)
     for (Child& child : tree_.table().children()) {
         if (tree_.table().place_of(child).role != Role::worker || child.killed_for_hanging)
             continue;
+        if (child.foreign) continue; // its drainer looks after it
         const std::int64_t heartbeat =
             parts_.segment.workers[child.slot].heartbeat_us.load(std::memory_order_relaxed);
         const std::int64_t silent_us = now_us - std::max(heartbeat, child.started_us);
@@ -166,6 +168,7 @@ void SupervisorLoop::begin_shutdown(std::string_view why, int exit_code)
         if (auto begun = upgrade_.begin_usage(); !begun)
             shared::log::error("{}", begun.error().text());
     }
+    drainers_.release();
     phase_ = Phase::draining;
     exit_code_ = exit_code;
     constexpr unsigned kAfterGraceSeconds = 30; // the last usage on a slow disk
@@ -193,6 +196,7 @@ void SupervisorLoop::hurry(std::string_view why)
 {
     if (std::exchange(hurried_, true)) return kill_all();
     orphans_.kill_all();
+    drainers_.hurry();
     shared::log::warn(
         "event=stopping_now why=\"{}\" workers={}", why, tree_.table().count(Role::worker));
     for (Child& child : tree_.table().children()) {
@@ -214,14 +218,22 @@ void SupervisorLoop::stop_others()
 
 void SupervisorLoop::advance_shutdown()
 {
-    const bool workers_gone = tree_.table().count(Role::worker) == 0 && orphans_.count() == 0;
+    const bool workers_gone = tree_.table().count(Role::worker) == 0 && !any_left_behind();
     if (phase_ == Phase::draining && workers_gone) stop_others();
     // Not before the kernel has told of every worker left behind: its last usage is taken then.
-    if (tree_.table().children().empty() && orphans_.count() == 0) loop_.stop();
+    if (tree_.table().children().empty() && !any_left_behind()) loop_.stop();
+}
+
+bool SupervisorLoop::any_left_behind() const
+{
+    return orphans_.count() > 0 || drainers_.count() > 0;
 }
 
 void SupervisorLoop::kill_all()
 {
+    // Drainers end by themselves, with the last worker.
+    if (tree_.table().children().empty() && orphans_.count() == 0) return drainers_.kill_all();
+    after(kStopWait, &SupervisorLoop::kill_all);
     for (Child& child : tree_.table().children()) {
         shared::log::warn(
             "event=killing name=\"{}\" pid={}: it did not stop",

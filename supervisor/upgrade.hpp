@@ -46,6 +46,9 @@ void allow_signals() noexcept;
 [[nodiscard]] shared::Problem
 give_back(Handover handover, const ProgramStart& start, const std::string& why);
 
+/// It comes from a program of another layout, whose segment a drainer reads already: this one starts with its own.
+[[nodiscard]] bool needs_own_segment(const Handover& handover) noexcept;
+
 /// Descriptors of a program that is tried out: what it would be handed, where it says what is wrong.
 inline constexpr int kTrialHandoverFd = 3;
 inline constexpr int kTrialAnswerFd = 4;
@@ -62,6 +65,9 @@ public:
 
     [[nodiscard]] bool under_way() const noexcept { return pid_ > 0; }
 
+    /// The program that passed last has another layout: it needs a segment of its own, and ours a drainer.
+    [[nodiscard]] bool other_layout() const noexcept { return other_layout_; }
+
     /// One at a time.
     [[nodiscard]] shared::Result<bool>
     start(const ProgramStart& program, const Handover& handover, OnDone on_done);
@@ -75,6 +81,7 @@ private:
     boost::asio::steady_timer timer_; ///< it is killed then
     pid_t pid_ = 0;
     bool timed_out_ = false;
+    bool other_layout_ = false;
     std::string binary_;
     OwnedFd answer_;
     OnDone on_done_;

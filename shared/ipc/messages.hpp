@@ -13,12 +13,12 @@ enum class MessageType : std::uint8_t {
     ready = 1, ///< child -> supervisor: serving
     drain =
         2, ///< supervisor -> worker: accept no more, finish what runs, exit 0; value 1 = another one serves, so idle
-           ///< connections may bring one more request
+           ///< connections may bring one more request. -> drainer: the workers are yours, exit with the last
     drained = 3, ///< worker -> supervisor: about to exit
     reload =
         4, ///< supervisor -> refresher: re-read the pool folder; admin -> supervisor: somebody asked for it
     reloaded = 5, ///< refresher -> supervisor -> admin: done; value = broken files
-    stop = 6,     ///< supervisor -> child: exit now
+    stop = 6,     ///< supervisor -> child: exit now; drainer: value 1 = end the workers first
     account_rejected =
         7, ///< worker -> supervisor -> refresher: value = account slot whose token was refused
     account_action =
@@ -27,7 +27,7 @@ enum class MessageType : std::uint8_t {
     upgrade = 10, ///< admin -> supervisor: the owner wants the program on disk to take over
     upgraded =
         11, ///< supervisor -> admin: it has; `refused`: it has not, Segment::supervisor_word says why
-    serve = 12, ///< supervisor -> worker that was started with `hold`: accept connections now
+    serve = 12, ///< supervisor -> worker or admin that was started with `hold`: accept connections now
 };
 
 /// What an owner can do to an account.
@@ -78,13 +78,14 @@ inline constexpr int kSegmentFd = 4;
 inline constexpr int kConfigFd = 5;
 inline constexpr int kListenFd = 6;      ///< worker: its TCP listener; admin: its Unix listener
 inline constexpr int kOwnerListenFd = 7; ///< admin: control.sock; not open if it could not be made
+inline constexpr int kProgramFd = 6;     ///< drainer: its own program, whose file may be gone
 
 /// What a child is told on its command line (no secrets).
 struct ChildArguments {
     std::uint16_t slot = 0; ///< worker: its WorkerSlot
     std::uint32_t generation = 0;
     std::uint16_t listener = 0; ///< worker: number of its listener
-    bool hold = false;          ///< worker: READY without accepting anything, until `serve`
+    bool hold = false; ///< worker, admin: READY without accepting anything, until `serve`; drainer: until `drain`
 };
 
 } // namespace shared

@@ -1,5 +1,7 @@
 #include "shared/segment/segment.hpp"
 
+#include "shared/segment/layout_version.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -90,7 +92,7 @@ Result<SegmentMapping> SegmentMapping::create(UnixMillis now)
 {
     const int fd = memfd_create("codex-pool", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) return system_problem("memfd_create");
-    if (ftruncate(fd, sizeof(Segment)) != 0 ||
+    if (ftruncate(fd, kSegmentBytes) != 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
         Problem problem = system_problem("cannot size the memfd");
         close(fd);
@@ -103,8 +105,8 @@ Result<SegmentMapping> SegmentMapping::create(UnixMillis now)
     }
     SegmentMapping mapping(fd, std::move(*region));
     construct_segment(*mapping.segment_);
-    mapping->header.layout_version = kLayoutVersion;
-    mapping->header.size_bytes = sizeof(Segment);
+    mapping->header.layout_version = kBuildLayout;
+    mapping->header.size_bytes = kSegmentBytes;
     mapping->header.created_at = now;
     mapping->header.magic = kSegmentMagic;
     return mapping;
@@ -115,7 +117,7 @@ Result<SegmentMapping> SegmentMapping::attach(int fd)
     struct stat status {};
 
     if (fstat(fd, &status) != 0) return system_problem("no inherited segment");
-    if (static_cast<std::uint64_t>(status.st_size) != sizeof(Segment)) {
+    if (static_cast<std::uint64_t>(status.st_size) != kSegmentBytes) {
         return Problem{
             "shared segment", "has another size than this build's", "restart codex-pool"};
     }
@@ -123,8 +125,8 @@ Result<SegmentMapping> SegmentMapping::attach(int fd)
     if (!region) return region.error();
     SegmentMapping mapping(fd, std::move(*region));
     const SegmentHeader& header = mapping->header;
-    if (header.magic != kSegmentMagic || header.layout_version != kLayoutVersion ||
-        header.size_bytes != sizeof(Segment)) {
+    if (header.magic != kSegmentMagic || header.layout_version != kBuildLayout ||
+        header.size_bytes != kSegmentBytes) {
         return Problem{
             "shared segment", "has another layout than this build's", "restart codex-pool"};
     }

@@ -303,6 +303,24 @@ Json PoolTest::get_json(const std::string& target) const
     return Json::parse(get(target).body, nullptr, false);
 }
 
+std::vector<pid_t> PoolTest::processes(std::string_view role) const
+{
+    std::vector<pid_t> out;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+        const std::string name = entry.path().filename();
+        if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+        // They are known by the folder they work in.
+        if (std::filesystem::read_symlink(entry.path() / "cwd", error) != folder()) continue;
+        std::ifstream file(entry.path() / "cmdline");
+        const std::string line(
+            (std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+        if (line.find(role) != std::string::npos)
+            out.push_back(static_cast<pid_t>(std::strtol(name.c_str(), nullptr, 10)));
+    }
+    return out;
+}
+
 std::optional<int> PoolTest::stop()
 {
     pool_->signal(SIGTERM);

@@ -132,6 +132,8 @@ protected:
 
     fake::Response get(const std::string& target, const fake::Headers& headers = {}) const;
     [[nodiscard]] nlohmann::json get_json(const std::string& target) const;
+    /// Processes of all pools of this test, also of lost ones, whose command line contains `role`.
+    [[nodiscard]] std::vector<pid_t> processes(std::string_view role) const;
     /// SIGTERM and the exit code.
     std::optional<int> stop();
 

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
-#include <memory>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -28,31 +27,9 @@ protected:
         set_environment("NOTIFY_SOCKET", (folder() / "notify").string());
     }
 
-    void open_streams(std::size_t count)
-    {
-        fake::Behaviour gated;
-        gated.gate_after = 4;
-        gated.path = "/v1/messages";
-        upstream().script(gated);
-        for (std::size_t i = 0; i < count; ++i) {
-            streams_.push_back(std::make_unique<fake::Client>(port(), std::chrono::minutes(10)));
-            const Turn turn = turn_of(Cli::claude, "held-" + std::to_string(i));
-            ASSERT_TRUE(streams_.back()->send(turn.method, turn.target, turn.headers, turn.body));
-            ASSERT_EQ(streams_.back()->read_head().status, 200U) << i;
-            ASSERT_NE(streams_.back()->read_until("content_block_delta"), "") << i;
-        }
-    }
+    void open_streams(std::size_t count) { streams_.open(upstream(), port(), count); }
 
-    void expect_whole_streams()
-    {
-        upstream().release();
-        for (auto& each : streams_) {
-            const fake::Response rest = each->read_rest();
-            EXPECT_TRUE(rest.complete);
-            EXPECT_NE(rest.body.find("message_stop"), std::string::npos);
-        }
-        streams_.clear();
-    }
+    void expect_whole_streams() { streams_.expect_whole(upstream()); }
 
     /// What systemd does: another one with what it keeps.
     void lose_supervisor()
@@ -69,7 +46,7 @@ protected:
     }
 
     FakeServiceManager manager_{folder() / "notify"};
-    std::vector<std::unique_ptr<fake::Client>> streams_;
+    HeldStreams streams_;
 };
 
 TEST_F(Loss, SegmentAndSocketsAreKeptForTheNextOne)
@@ -101,9 +78,10 @@ TEST_F(Loss, NothingIsCutLostOrMoved)
     load.stop();
     std::cerr << load.summary() << "\n";
     EXPECT_EQ(load.failed(), 0U) << load.summary();
-    const auto sent = static_cast<std::int64_t>(load.answered() + streams_.size());
-    for (const pid_t each : orphans)
-        EXPECT_EQ(::kill(each, 0), 0) << "it has streams";
+    const auto sent = static_cast<std::int64_t>(load.answered() + streams_.count());
+    EXPECT_TRUE(std::any_of(orphans.begin(), orphans.end(), [](pid_t each) {
+        return ::kill(each, 0) == 0;
+    })) << "they have streams";
     expect_whole_streams();
     EXPECT_TRUE(pool().wait_line("event=orphan_ended"));
     EXPECT_TRUE(eventually([&] { return rows() == sent; })) << rows() << " rows of " << sent;
@@ -127,7 +105,7 @@ TEST_F(Loss, WorkersThatDiedWithItLeaveTheirUsage)
     fake::Client client = this->client();
     EXPECT_EQ(make(client, turn_of(Cli::codex, "c")).status, 200U);
     expect_idle();
-    streams_.clear();
+    streams_.drop();
 }
 
 TEST_F(Loss, AStopEndsTheWorkersLeftBehind)
@@ -142,7 +120,33 @@ TEST_F(Loss, AStopEndsTheWorkersLeftBehind)
     for (const pid_t each : orphans)
         EXPECT_TRUE(eventually([&] { return ::kill(each, 0) != 0; })) << each;
     EXPECT_EQ(rows(), 2);
-    streams_.clear();
+    streams_.drop();
+}
+
+/// An upgrade to another layout left a drainer behind, whose workers are no children of the next supervisor.
+TEST_F(Loss, ADrainerOfAnotherLayoutIsFoundAgain)
+{
+    set("shutdown_grace_seconds = 1");
+    const auto link = folder() / "codex-pool";
+    std::filesystem::create_symlink(CODEX_POOL_BINARY, link);
+    use_binary(link);
+    start();
+    open_streams(4);
+    std::filesystem::remove(link);
+    std::filesystem::create_symlink(CODEX_POOL_NEXT_LAYOUT_BINARY, link);
+    pool().signal(SIGUSR2);
+    ASSERT_TRUE(pool().wait_line("event=upgraded"));
+    ASSERT_TRUE(eventually([&] { return manager_.count("drainer") == 1; }));
+    EXPECT_TRUE(eventually([&] { return manager_.count("segment") == 1; }));
+    lose_supervisor();
+    EXPECT_TRUE(pool().wait_line("event=segment_taken_over")) << "the new one is kept";
+    EXPECT_TRUE(pool().wait_line("event=drainer_found"));
+    fake::Client client = this->client();
+    EXPECT_EQ(make(client, turn_of(Cli::codex, "c")).status, 200U);
+    EXPECT_EQ(stop(), 0);
+    EXPECT_TRUE(eventually([&] { return processes("child").empty(); })) << "nothing is left behind";
+    EXPECT_EQ(rows(), 5);
+    streams_.drop();
 }
 
 TEST_F(Loss, ASocketUnitsSocketIsSharedByTheWorkers)
@@ -164,6 +168,103 @@ TEST_F(Loss, ASocketUnitsSocketIsSharedByTheWorkers)
     }
     EXPECT_EQ(pool().children("worker").size(), 2U);
     ::close(own);
+}
+
+/// No service manager, nobody who keeps a descriptor.
+class LossAlone : public PoolTest {
+protected:
+    LossAlone()
+    {
+        add(fake::Vendor::codex, fake::Kind::api_key, "codex_key1");
+        add(fake::Vendor::claude, fake::Kind::oauth, "claude_1");
+    }
+
+    void turns(int count)
+    {
+        fake::Client client = this->client();
+        for (int i = 0; i < count; ++i)
+            EXPECT_EQ(make(client, turn_of(Cli::codex, "c" + std::to_string(i))).status, 200U);
+    }
+
+    void lose_supervisor()
+    {
+        pool().signal(SIGKILL);
+        ASSERT_EQ(pool().wait_exit(), 128 + SIGKILL);
+    }
+
+    [[nodiscard]] std::int64_t rows() const
+    {
+        return database_number("SELECT COUNT(*) FROM requests WHERE path LIKE '/v1/%'");
+    }
+
+    HeldStreams streams_;
+};
+
+TEST_F(LossAlone, ADrainerCountsWhatTheLastWorkersFinish)
+{
+    start();
+    streams_.open(upstream(), port(), 6);
+    turns(5); // some of these are in the rings only
+    lose_supervisor();
+    ASSERT_TRUE(eventually([&] { return processes("drainer").size() == 1; }));
+    // Its segment is nobody else's: the next one starts meanwhile, and both write.
+    start();
+    turns(3);
+    EXPECT_TRUE(eventually([&] { return rows() == 8; })) << rows();
+    streams_.expect_whole(upstream());
+    EXPECT_TRUE(eventually([&] { return rows() == 14; })) << rows();
+    EXPECT_EQ(
+        database_number("SELECT COUNT(DISTINCT request_id) FROM requests"),
+        database_number("SELECT COUNT(*) FROM requests"));
+    EXPECT_EQ(database_number("SELECT COUNT(*) FROM requests WHERE outcome <> 'completed'"), 0);
+    // The next one's pages count it too.
+    expect_usage_settles();
+    EXPECT_TRUE(eventually([&] { return processes("drainer").empty(); }));
+    EXPECT_EQ(processes("worker").size(), 2U) << "only its own";
+    EXPECT_EQ(stop(), 0);
+    EXPECT_TRUE(eventually([&] { return processes("child").empty(); }));
+}
+
+TEST_F(LossAlone, LostTwiceEachSegmentHasItsOwnDrainer)
+{
+    start();
+    streams_.open(upstream(), port(), 2);
+    lose_supervisor();
+    start();
+    streams_.open(upstream(), port(), 2);
+    lose_supervisor();
+    ASSERT_TRUE(eventually([&] { return processes("drainer").size() == 2; }));
+    streams_.expect_whole(upstream());
+    EXPECT_TRUE(eventually([&] { return processes("child").empty(); })) << "nothing is left";
+    EXPECT_EQ(rows(), 4);
+    start();
+    expect_usage_settles();
+}
+
+TEST_F(LossAlone, WorkersThatDieUnderADrainerLeaveTheirUsage)
+{
+    start();
+    streams_.open(upstream(), port(), 3);
+    turns(2);
+    lose_supervisor();
+    ASSERT_TRUE(eventually([&] { return processes("drainer").size() == 1; }));
+    for (const pid_t each : processes("worker"))
+        (void)::kill(each, SIGKILL);
+    EXPECT_TRUE(eventually([&] { return processes("child").empty(); }));
+    EXPECT_EQ(rows(), 5);
+    EXPECT_EQ(
+        database_number("SELECT COUNT(*) FROM requests WHERE outcome = 'worker_killed'"), 3);
+    streams_.drop();
+    start();
+}
+
+TEST_F(LossAlone, AStopIsNoLoss)
+{
+    start();
+    turns(1);
+    EXPECT_EQ(stop(), 0);
+    EXPECT_TRUE(processes("child").empty());
+    EXPECT_EQ(pool().log().find("becoming_drainer"), std::string::npos);
 }
 
 } // namespace

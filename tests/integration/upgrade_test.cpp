@@ -8,8 +8,10 @@
 #include <csignal>
 #include <cstdlib>
 #include <fstream>
-#include <memory>
+#include <map>
 #include <sstream>
+
+#include <signal.h>
 
 namespace tests {
 namespace {
@@ -86,36 +88,25 @@ protected:
         return out;
     }
 
-    /// Claude streams that stand still in the middle until release().
-    void open_streams(std::size_t count)
+    void open_streams(std::size_t count) { streams_.open(upstream(), port(), count); }
+
+    void expect_whole_streams() { streams_.expect_whole(upstream()); }
+
+    [[nodiscard]] std::int64_t rows() const
     {
-        fake::Behaviour gated;
-        gated.gate_after = 4;
-        gated.path = "/v1/messages";
-        upstream().script(gated);
-        for (std::size_t i = 0; i < count; ++i) {
-            streams_.push_back(std::make_unique<fake::Client>(port(), std::chrono::minutes(20)));
-            const Turn turn = turn_of(Cli::claude, "held-" + std::to_string(i));
-            ASSERT_TRUE(streams_.back()->send(turn.method, turn.target, turn.headers, turn.body));
-            ASSERT_EQ(streams_.back()->read_head().status, 200U) << i;
-            ASSERT_NE(streams_.back()->read_until("content_block_delta"), "") << i;
-        }
+        return database_number("SELECT COUNT(*) FROM requests WHERE path LIKE '/v1/%'");
     }
 
-    void expect_whole_streams()
+    /// One row a request, however many processes wrote them.
+    void expect_rows(std::int64_t sent)
     {
-        upstream().release();
-        std::size_t cut = 0;
-        for (auto& each : streams_) {
-            const fake::Response rest = each->read_rest();
-            const bool whole = rest.complete && rest.body.find("message_stop") != std::string::npos;
-            cut += whole ? 0U : 1U;
-        }
-        EXPECT_EQ(cut, 0U) << "of " << streams_.size() << " streams";
-        streams_.clear();
+        EXPECT_TRUE(eventually([&] { return rows() == sent; })) << rows() << " of " << sent;
+        EXPECT_EQ(
+            database_number("SELECT COUNT(DISTINCT request_id) FROM requests"),
+            database_number("SELECT COUNT(*) FROM requests"));
     }
 
-    std::vector<std::unique_ptr<fake::Client>> streams_;
+    HeldStreams streams_;
 };
 
 TEST_F(Upgrade, TheProgramOnDiskTakesOver)
@@ -249,7 +240,7 @@ TEST_F(Upgrade, NothingIsCutUnderLoad)
     load.stop();
     std::cerr << load.summary() << "\n";
     EXPECT_EQ(load.failed(), 0U) << load.summary();
-    const auto sent = static_cast<std::int64_t>(load.answered() + streams_.size());
+    const auto sent = static_cast<std::int64_t>(load.answered() + streams_.count());
     expect_whole_streams();
     EXPECT_TRUE(eventually([&] {
         return database_number("SELECT COUNT(*) FROM requests WHERE path LIKE '/v1/%'") == sent;
@@ -259,6 +250,130 @@ TEST_F(Upgrade, NothingIsCutUnderLoad)
     expect_usage_settles();
     expect_idle();
     EXPECT_TRUE(eventually([&] { return pool().children("worker").size() == 2; }));
+}
+
+// ---- a program whose segment has another layout -----------------------------------------------------------
+
+TEST_F(Upgrade, AnotherLayoutTakesOverUnderLoad)
+{
+    start();
+    const pid_t pid = pool().pid();
+    open_streams(8);
+    SteadyLoad load(port(), 50, 4);
+    ASSERT_TRUE(load.wait_answers(50)) << load.summary();
+    upgrade_to(CODEX_POOL_NEXT_LAYOUT_BINARY, kNow, kNext);
+    EXPECT_EQ(pool().pid(), pid);
+    ASSERT_TRUE(load.wait_answers(30)) << load.summary() << said_by("supervisor");
+    EXPECT_EQ(processes("drainer").size(), 1U);
+    EXPECT_EQ(processes("refresher").size(), 1U);
+    // And back, while the first drainer is still there; then within one layout, which takes both over.
+    upgrade_to(CODEX_POOL_BINARY, kNext, kNow);
+    ASSERT_TRUE(load.wait_answers(30)) << load.summary() << said_by("supervisor");
+    upgrade_to(CODEX_POOL_NEXT_BINARY, kNow, kNext);
+    ASSERT_TRUE(load.wait_answers(30)) << load.summary() << said_by("supervisor");
+    load.stop();
+    std::cerr << load.summary() << "\n";
+    EXPECT_EQ(load.failed(), 0U) << load.summary() << said_by("supervisor");
+    const auto sent = static_cast<std::int64_t>(load.answered() + streams_.count());
+    expect_whole_streams();
+    expect_rows(sent);
+    EXPECT_EQ(upstream().ledger().moves(), std::vector<std::string>());
+    expect_usage_settles();
+    expect_idle();
+    EXPECT_TRUE(eventually([&] {
+        return processes("drainer").empty() && processes("worker").size() == 2 &&
+               processes("admin").size() == 1;
+    })) << said_by("supervisor");
+    EXPECT_EQ(stop(), 0);
+    EXPECT_TRUE(processes("child").empty());
+}
+
+TEST_F(Upgrade, CooldownsAreCarriedToAnotherLayout)
+{
+    fake::Behaviour limited = fake::answers(
+        429, R"({"error":{"type":"rate_limit_error","message":"slow"}})", {{"Retry-After", "1800"}});
+    limited.times = 1;
+    limited.path = "/v1/messages";
+    upstream().script(limited);
+    start();
+    const auto cooling = [this] {
+        std::map<std::string, std::string> found;
+        for (const auto& each : get_json("/admin/accounts")) {
+            if (each["state"] != "cooling") continue;
+            for (const char* key : {"reason", "until", "since", "source"})
+                found[each["id"].get<std::string>() + "/" + key] = each[key].dump();
+        }
+        return found;
+    };
+    fake::Client client = this->client();
+    EXPECT_EQ(make(client, turn_of(Cli::claude, "a")).status, 200U) << "the other account answers";
+    const auto before = cooling();
+    EXPECT_EQ(before.size(), 4U);
+    upgrade_to(CODEX_POOL_NEXT_LAYOUT_BINARY, kNow, kNext);
+    // The old admin child leaves when it has answered.
+    EXPECT_TRUE(eventually([&] { return processes("admin").size() == 1; }));
+    EXPECT_EQ(cooling(), before);
+    expect_usage_settles();
+}
+
+TEST_F(Upgrade, ABrokenBuildOfAnotherLayoutIsRolledBack)
+{
+    start();
+    const auto workers = pool().children("worker");
+    const auto admin = pool().children("admin");
+    open_streams(4);
+    SteadyLoad load(port(), 50, 4);
+    ASSERT_TRUE(load.wait_answers(20)) << load.summary();
+    install(CODEX_POOL_BROKEN_LAYOUT_BINARY);
+    for (int i = 0; i < 2; ++i) {
+        const auto [code, said] = upgrade();
+        EXPECT_EQ(code, 1);
+        EXPECT_NE(said.find("version 99.9.9 does not come up"), std::string::npos) << said;
+        EXPECT_EQ(pool().children("worker"), workers);
+        EXPECT_EQ(pool().children("admin"), admin);
+        EXPECT_TRUE(eventually([&] {
+            return processes("refresher").size() == 1 && processes("drainer").empty();
+        }));
+        ASSERT_TRUE(load.wait_answers(20)) << load.summary() << said_by("supervisor");
+    }
+    // And a better one is welcome.
+    upgrade_to(CODEX_POOL_NEXT_LAYOUT_BINARY, kNow, kNext);
+    ASSERT_TRUE(load.wait_answers(20)) << load.summary();
+    load.stop();
+    EXPECT_EQ(load.failed(), 0U) << load.summary() << said_by("supervisor");
+    const auto sent = static_cast<std::int64_t>(load.answered() + streams_.count());
+    expect_whole_streams();
+    expect_rows(sent);
+    EXPECT_EQ(upstream().ledger().moves(), std::vector<std::string>());
+    expect_usage_settles();
+}
+
+TEST_F(Upgrade, ADrainerThatDiesIsStartedAgain)
+{
+    start();
+    open_streams(4);
+    upgrade_to(CODEX_POOL_NEXT_LAYOUT_BINARY, kNow, kNext);
+    const auto first = processes("drainer");
+    ASSERT_EQ(first.size(), 1U);
+    ASSERT_EQ(::kill(first[0], SIGKILL), 0);
+    EXPECT_TRUE(eventually(
+        [&] { return processes("drainer").size() == 1 && processes("drainer") != first; }));
+    expect_whole_streams();
+    expect_rows(4);
+    EXPECT_TRUE(eventually([&] { return processes("drainer").empty(); }));
+    expect_usage_settles();
+}
+
+TEST_F(Upgrade, AStopEndsWorkersOfAnotherLayout)
+{
+    set("shutdown_grace_seconds = 1");
+    start();
+    open_streams(2);
+    upgrade_to(CODEX_POOL_NEXT_LAYOUT_BINARY, kNow, kNext);
+    EXPECT_EQ(stop(), 0);
+    EXPECT_TRUE(processes("child").empty());
+    expect_rows(2);
+    streams_.drop();
 }
 
 } // namespace

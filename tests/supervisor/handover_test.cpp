@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace supervisor::test {
 namespace {
 
@@ -33,6 +35,10 @@ Handover some_handover()
     child.draining_since_us = 7;
     handover.processes.push_back({Role::worker, 1, child, 30});
     handover.processes.push_back({Role::admin, 0, child, 31});
+    handover.processes[0].child.foreign = true;
+    handover.can_drain = true;
+    handover.drainers.push_back({4712, 40, 41, 42, 43, 45, true});
+    handover.drainers.push_back({0, 44, -1, -1, -1, -1, false});
     return handover;
 }
 
@@ -58,6 +64,18 @@ TEST(Handover, ComesBackAsItWas)
     EXPECT_EQ(worker.child.state, ChildState::draining);
     EXPECT_TRUE(worker.child.was_ready);
     EXPECT_EQ(worker.child.draining_since_us, 7);
+    EXPECT_TRUE(worker.child.foreign);
+    EXPECT_FALSE(read->processes[1].child.foreign);
+    EXPECT_TRUE(read->can_drain);
+    ASSERT_EQ(read->drainers.size(), 2U);
+    EXPECT_EQ(read->drainers[0].pid, 4712);
+    EXPECT_EQ(read->drainers[0].segment_fd, 42);
+    EXPECT_TRUE(read->drainers[0].held);
+    EXPECT_EQ(read->drainers[1].program_fd, -1);
+    const std::vector<int> kept = read->descriptors();
+    for (const int fd : {40, 41, 42, 43, 44, 45})
+        EXPECT_EQ(std::count(kept.begin(), kept.end(), fd), 1) << fd;
+    EXPECT_EQ(std::count(kept.begin(), kept.end(), -1), 0);
     EXPECT_EQ(read->processes[1].role, Role::admin);
     EXPECT_EQ(to_text(*read), to_text(*handover_from_text(to_text(*read))));
 }

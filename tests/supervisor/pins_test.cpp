@@ -142,6 +142,27 @@ TEST_F(PinKeeperTest, DoesNotMoveAConversationThatWasPinnedAnew)
     EXPECT_EQ(pinned(7), shared::AccountSlot{0});
 }
 
+TEST_F(PinKeeperTest, ACopyOfAnotherSegmentBringsWhatIsLater)
+{
+    shared::SegmentMapping before = std::move(*shared::SegmentMapping::create(kNow));
+    publish(before, 0, "codex:a");
+    publish(before, 1, "codex:b");
+    shared::set_pin(*before, {1, 1}, {0}, kNow.plus(-1min)); // new
+    shared::set_pin(*before, {2, 2}, {1}, kNow.plus(-1min)); // moved meanwhile
+    shared::set_pin(*before, {3, 3}, {1}, kNow.plus(-2min)); // moved here since
+    const std::string copy = PinKeeper(*before, file, 24h).copy(kNow);
+    publish(segment, 0, "codex:b");
+    publish(segment, 1, "codex:a");
+    shared::set_pin(*segment, {2, 2}, {1}, kNow.plus(-2min));
+    shared::set_pin(*segment, {3, 3}, {1}, kNow.plus(-1min));
+    PinKeeper keeper(*segment, file, 24h);
+    ASSERT_TRUE(keeper.take(copy, kNow));
+    EXPECT_EQ(pinned(1), shared::AccountSlot{1});
+    EXPECT_EQ(pinned(2), shared::AccountSlot{0});
+    EXPECT_EQ(pinned(3), shared::AccountSlot{1});
+    EXPECT_FALSE(keeper.take(copy.substr(1), kNow));
+}
+
 TEST_F(PinKeeperTest, KeepsADamagedFileAsideAndGoesOn)
 {
     tests::TempDir other;

@@ -184,6 +184,74 @@ TEST_F(UsageWriterTest, StopWritesEverythingThatIsLeft)
     EXPECT_EQ(query(file, "SELECT count(*) FROM requests"), "100");
 }
 
+/// Of a request of its own.
+shared::UsageEntry numbered(char number, std::int64_t tokens = 10)
+{
+    shared::UsageEntry e = entry(0, tokens);
+    e.request_id[0] = number;
+    return e;
+}
+
+TEST_F(UsageWriterTest, CountsWhatAnotherProcessWrites)
+{
+    publish_account(0, "codex:a");
+    writer->watch(slot);
+    finish_request(numbered('1'));
+    step();
+    shared::SegmentMapping other = std::move(*shared::SegmentMapping::create(kNow));
+    const std::uint16_t theirs = *shared::claim_slot(*other, 1);
+    shared::AccountIdentity identity;
+    identity.id = "codex:a";
+    other->accounts[0].with_lock(
+        [&](shared::AccountRecord& record) { shared::write_identity(record, identity); });
+    other->account_slots.store(1);
+    const auto drainer = UsageWriter::create_waiting(*other, 0);
+    auto database = UsageDb::open_beside(file);
+    ASSERT_TRUE(database) << database.error().text();
+    ASSERT_TRUE(drainer->open(std::move(*database)));
+    drainer->watch(theirs);
+    auto running = shared::RunningRequest::begin(*other, theirs, numbered('2', 30));
+    running->finish(shared::RequestOutcome::completed, kNow);
+    drainer->step(kNow, steady_us);
+    EXPECT_EQ(query(file, "SELECT count(*) FROM requests"), "2");
+    for (int i = 0; i < 4; ++i)
+        step();
+    EXPECT_EQ(segment->totals[0].requests, 2);
+    EXPECT_EQ(segment->totals[0].input, 40);
+    finish_request(numbered('3'));
+    step();
+    EXPECT_EQ(segment->totals[0].requests, 3);
+}
+
+TEST_F(UsageWriterTest, AnotherGoesOnAfterAPauseAndThenItselfAgain)
+{
+    publish_account(0, "codex:a");
+    writer->watch(slot);
+    writer->start();
+    finish_request(numbered('1'));
+    ASSERT_TRUE(writer->pause());
+    const auto other = make();
+    finish_request(numbered('2'));
+    other->watch(slot);
+    other->start();
+    ASSERT_TRUE(other->pause());
+    writer->start();
+    finish_request(numbered('3'));
+    writer->stop();
+    EXPECT_EQ(query(file, "SELECT count(*) FROM requests"), "3");
+    EXPECT_EQ(query(file, "SELECT count(DISTINCT request_id) FROM requests"), "3");
+}
+
+TEST_F(UsageWriterTest, WatchingTwiceCountsOnce)
+{
+    publish_account(0, "codex:a");
+    writer->watch(slot);
+    writer->watch(slot);
+    finish_request(entry());
+    step();
+    EXPECT_EQ(query(file, "SELECT count(*) FROM requests"), "1");
+}
+
 TEST_F(UsageWriterTest, PrunesOldRowsAMinuteAfterTheStart)
 {
     publish_account(0, "codex:a");
