@@ -34,7 +34,8 @@ bool is_host_name(std::string_view host) noexcept
 bool is_prefix(std::string_view prefix) noexcept
 {
     for (const char c : prefix) {
-        if (c <= 0x20 || c == 0x7F || c == '?' || c == '#' || c == '\\') return false;
+        const auto byte = static_cast<unsigned char>(c); // a plain char has no sign on arm64
+        if (byte <= 0x20 || byte >= 0x7F || c == '?' || c == '#' || c == '\\') return false;
     }
     return (std::string(prefix) + "/").find("/../") == std::string::npos;
 }
