@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages that the build needs; with "test" also those of the tests.
+# Installs the Debian 12 packages that the build needs; with "test" also those of the tests, with "arm64" also those of the
+# cross-build for arm64 (Debian's package manager is then told of that architecture).
 # Only what is missing is installed; nothing is asked. Needs root or sudo if anything is missing.
 set -euo pipefail
 
@@ -13,6 +14,10 @@ test_packages=(
     clang-16 libclang-rt-16-dev clang-format-16 nginx-light chromium
     debootstrap systemd systemd-container lintian prometheus man-db zsh fish
 )
+arm64_packages=(
+    g++-aarch64-linux-gnu qemu-user-static util-linux curl lintian
+    {libboost1.81,libssl,libsqlite3,libspdlog,libtomlplusplus,libzstd,libbrotli,zlib1g,libgtest,libgmock}-dev:arm64
+)
 
 wanted=("${build_packages[@]}")
 case "${1:-}" in
@@ -22,8 +27,9 @@ case "${1:-}" in
         # Any npm will do: a newer Node than Debian's comes with an npm of its own and conflicts with Debian's.
         command -v npm >/dev/null || wanted+=(nodejs npm)
         ;;
+    arm64) wanted+=("${arm64_packages[@]}") ;;
     *)
-        echo "usage: scripts/deps.sh [test]" >&2
+        echo "usage: scripts/deps.sh [test|arm64]" >&2
         exit 2
         ;;
 esac
@@ -33,7 +39,8 @@ if ! command -v dpkg-query >/dev/null; then
     exit 1
 fi
 
-installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' 2>/dev/null | awk '$2 == "installed" {print $1}')
+installed=$(dpkg-query -W -f '${Package} ${Architecture} ${db:Status-Status}\n' 2>/dev/null |
+    awk -v own="$(dpkg --print-architecture)" '$3 == "installed" { print ($2 == own || $2 == "all") ? $1 : $1 ":" $2 }')
 missing=()
 for package in "${wanted[@]}"; do
     grep -qxF -- "$package" <<<"$installed" || missing+=("$package")
@@ -52,6 +59,7 @@ if [ "$(id -u)" -ne 0 ]; then
     root=(sudo)
 fi
 echo "deps.sh: installing ${missing[*]}"
+if [ "${1:-}" = arm64 ]; then "${root[@]}" dpkg --add-architecture arm64; fi
 "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q
 # A service that a package brings along (nginx) must not start and take a port.
 policy=/usr/sbin/policy-rc.d

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # All tests: unit, integration, chaos, tidy, then the real CLIs and the package under systemd. Ends with "N passed, N failed".
 #   --asan   build and run under AddressSanitizer and UBSan as well (all but the CLIs and the package)
-#   --long   the above, ten minutes of a flood in virtual time, every fuzz target for a minute (FUZZ_SECONDS)
+#   --long   the above, ten minutes of a flood in virtual time, the package for arm64 under qemu-user, every fuzz target for
+#            a minute (FUZZ_SECONDS)
 #   --quick  without the real CLIs and the package
 #   -j N     parallel jobs (default: cores)
 set -uo pipefail
@@ -16,7 +17,7 @@ while [ $# -gt 0 ]; do
         --quick) quick=1 ;;
         -j) jobs=$2 && shift ;;
         -j*) jobs=${1#-j} ;;
-        *) sed -n '2,7p' "$0" >&2 && exit 2 ;;
+        *) sed -n '2,8p' "$0" >&2 && exit 2 ;;
     esac
     shift
 done
@@ -81,6 +82,17 @@ if [ $asan -eq 1 ]; then
 fi
 
 if [ $long -eq 1 ]; then
+    step "the package for arm64 under qemu-user"
+    scripts/arm64.sh -j "$jobs" 2>&1 | tee "$log"
+    summary=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -1)
+    if [ -n "$summary" ]; then
+        passed=$((passed + ${summary%% *}))
+        summary=${summary#*, }
+        failed=$((failed + ${summary% failed}))
+    else
+        failed=$((failed + 1)) # it was not built
+    fi
+
     step "fuzzing, ${FUZZ_SECONDS:-60} s each"
     build fuzz
     for target in build/fuzz/tests/fuzz/fuzz_*; do
