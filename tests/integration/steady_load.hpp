@@ -1,38 +1,20 @@
-/// Traffic that must not notice what happens to the pool: requests at a steady rate from several threads, each over a
-/// connection that it keeps as long as the pool does, and streams that stand still in the middle.
+/// Requests at a steady rate from several threads, each over a connection that it keeps as long as the pool does; with
+/// the streams that usually go with them. Needs no test framework: tests/systemd/pool_load.cpp uses it, too.
 #pragma once
 
-#include "shared/fake_providers/client.hpp"
-#include "shared/fake_providers/server.hpp"
+#include "tests/integration/held_streams.hpp"
 
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 namespace tests {
-
-/// Claude streams, each of a conversation of its own, that stand still in the middle until they are to end.
-class HeldStreams {
-public:
-    /// Opens so many more; a failure of the test if one does not begin.
-    void open(shared::fake_providers::Server& upstream, std::uint16_t port, std::size_t count);
-    /// Lets the upstream go on: all of them must end whole.
-    void expect_whole(shared::fake_providers::Server& upstream);
-    /// Drops the connections.
-    void drop() { streams_.clear(); }
-
-    [[nodiscard]] std::size_t count() const { return streams_.size(); }
-
-private:
-    std::vector<std::unique_ptr<shared::fake_providers::Client>> streams_;
-};
 
 /// Every request must be answered whole.
 class SteadyLoad {
