@@ -69,9 +69,10 @@ healthy() { get "$base/healthz" | grep -q '"ok":true'; }
 has_accounts() { get "$base/healthz" | grep -q "\"healthy_accounts\":$1\\b"; }
 state() { inside systemctl show --property="$1" --value codex-pool; }
 state_is() { [ "$(state ActiveState)" = "$1" ]; }
-journal_says() { inside journalctl --no-pager -u codex-pool --since "@$since" | grep -qE "$1"; }
+# Read to the end, because a journalctl that cannot write on fails.
+journal_says() { inside journalctl --no-pager -u codex-pool --since "@$since" | grep -E "$1" >/dev/null; }
 # journal_has FIELD=VALUE... TEXT: a line with these fields and this text.
-journal_has() { inside journalctl --no-pager -o cat -u codex-pool "${@:1:$#-1}" | grep -qF "${*: -1}"; }
+journal_has() { inside journalctl --no-pager -o cat -u codex-pool "${@:1:$#-1}" | grep -F "${*: -1}" >/dev/null; }
 journal_begins() { since=$(date +%s); }
 mode() { [ "$(inside stat -c '%a %U:%G' "$1")" = "$2" ] || { inside ls -ld "$1" && false; }; }
 
