@@ -9,6 +9,7 @@
 #include "shared/segment/segment.hpp"
 #include "shared/segment/worker_slots.hpp"
 #include "supervisor/orphans.hpp"
+#include "supervisor/owned_fd.hpp"
 #include "supervisor/saved_state.hpp"
 #include "supervisor/usage_writer.hpp"
 
@@ -24,6 +25,7 @@
 #include <string>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -220,6 +222,13 @@ int run_drainer(const shared::ChildArguments& arguments)
     shared::log::start({"drainer", config->debug, config->log_format});
     const auto segment = shared::SegmentMapping::attach(shared::kSegmentFd);
     if (!segment) return fatal(segment.error());
+    // A supervisor that is lost in the middle of an upgrade leaves a drainer and a refresher that would become another.
+    const OwnedFd reader(open("/proc/self/fd/4", O_RDWR | O_CLOEXEC));
+    static_assert(shared::kSegmentFd == 4);
+    if (reader && flock(reader.get(), LOCK_EX | LOCK_NB) != 0) {
+        shared::log::info("event=stopped why=\"another drainer reads this segment\"");
+        return 0;
+    }
     Drainer drainer(**segment, *config, has_supervisor, arguments.hold);
     return drainer.run();
 }

@@ -44,6 +44,7 @@ protected:
         std::filesystem::create_hard_link(build, beside, error);
         if (error) std::filesystem::copy_file(build, beside);
         std::filesystem::rename(beside, binary());
+        std::filesystem::remove(beside); // it stays where both are links to one file
     }
 
     /// `codex-pool upgrade`: its exit code and what it printed.
@@ -258,8 +259,9 @@ TEST_F(Upgrade, AnotherLayoutTakesOverUnderLoad)
 {
     start();
     const pid_t pid = pool().pid();
-    open_streams(8);
-    SteadyLoad load(port(), 50, 4);
+    const bool full = std::getenv("CODEX_POOL_FULL_LOAD") != nullptr;
+    open_streams(full ? 200 : 8);
+    SteadyLoad load(port(), full ? 500 : 50, full ? 16 : 4);
     ASSERT_TRUE(load.wait_answers(50)) << load.summary();
     upgrade_to(CODEX_POOL_NEXT_LAYOUT_BINARY, kNow, kNext);
     EXPECT_EQ(pool().pid(), pid);
@@ -345,6 +347,30 @@ TEST_F(Upgrade, ABrokenBuildOfAnotherLayoutIsRolledBack)
     expect_whole_streams();
     expect_rows(sent);
     EXPECT_EQ(upstream().ledger().moves(), std::vector<std::string>());
+    expect_usage_settles();
+}
+
+/// No service manager starts it again: what runs is finished and counted all the same.
+TEST_F(Upgrade, KilledInTheMiddleOfItNothingIsLost)
+{
+    std::int64_t sent = 0;
+    for (const char* build : {CODEX_POOL_NEXT_LAYOUT_BINARY, CODEX_POOL_NEXT_BINARY}) {
+        install(CODEX_POOL_BINARY);
+        start();
+        open_streams(4);
+        fake::Client client = this->client();
+        EXPECT_EQ(make(client, turn_of(Cli::codex, "c")).status, 200U);
+        sent += 5;
+        install(build);
+        pool().signal(SIGUSR2);
+        ASSERT_TRUE(pool().wait_line("event=taking_over"));
+        pool().signal(SIGKILL);
+        ASSERT_EQ(pool().wait_exit(), 128 + SIGKILL);
+        expect_whole_streams();
+        EXPECT_TRUE(eventually([&] { return processes("child").empty(); }));
+        expect_rows(sent);
+    }
+    start();
     expect_usage_settles();
 }
 
