@@ -6,6 +6,7 @@
 #include <array>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include <brotli/decode.h>
 #include <zlib.h>
@@ -138,6 +139,8 @@ public:
     Outcome step(std::string_view& in, char*& out, std::size_t& room) override
     {
         if (stream_ == nullptr) return Outcome::malformed;
+        if (!in.empty() && std::exchange(fresh_, false) && !begins_frame(in.front()))
+            return Outcome::malformed;
         ZSTD_inBuffer source{in.data(), in.size(), 0};
         ZSTD_outBuffer target{out, room, 0};
         const std::size_t result = ZSTD_decompressStream(stream_, &target, &source);
@@ -148,10 +151,27 @@ public:
         return result == 0 ? Outcome::end : Outcome::progress;
     }
 
-    bool restart() override { return true; } // the library goes on by itself
+    /// The library goes on by itself.
+    bool restart() override
+    {
+        fresh_ = true;
+        return true;
+    }
 
 private:
+    /// The library also reads formats from before RFC 8878, with decoders that nobody looks after, that obey no limit
+    /// of the window, and whose output for a broken frame depends on how it was cut. Their frames, and only theirs,
+    /// begin otherwise than these two kinds.
+    static bool begins_frame(char first) noexcept
+    {
+        const auto byte = static_cast<unsigned char>(first);
+        constexpr unsigned kFrame = 0x28;
+        constexpr unsigned kSkippable = 0x50; // to 0x5F
+        return byte == kFrame || (byte & 0xF0U) == kSkippable;
+    }
+
     ZSTD_DStream* stream_;
+    bool fresh_ = true; ///< nothing of the next frame has come
 };
 
 std::unique_ptr<Inflater> make_inflater(Coding coding)

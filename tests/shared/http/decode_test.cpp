@@ -226,6 +226,32 @@ TEST(Decode, SeveralMembersAndFramesFollowEachOther)
     EXPECT_EQ(out, "one two");
 }
 
+TEST(Decode, ZstdFromBeforeItsStandardIsRefused)
+{
+    // Version 0.7: the library would decode it, to something else for other cuts.
+    constexpr std::string_view kOld("\x27\xb5\x2f\xfd\x04\x58\x02\x01\x00\x24.de", 13);
+    std::string out;
+    EXPECT_EQ(decode_all("zstd", kOld, kNoCap, out), DecodeStatus::malformed);
+    EXPECT_EQ(out, "");
+    EXPECT_EQ(
+        decode_all("zstd", zstd("new ") + std::string(kOld), kNoCap, out), DecodeStatus::malformed);
+    EXPECT_EQ(out, "new ");
+    const auto decoder = make_stream_decoder("zstd");
+    EXPECT_FALSE(decoder->feed(kOld, out));
+}
+
+TEST(Decode, ZstdMayHoldSkippableFrames)
+{
+    const std::string skippable(
+        "\x5a\x2a\x4d\x18\x03\x00\x00\x00"
+        "any",
+        11);
+    std::string out;
+    EXPECT_EQ(
+        decode_all("zstd", skippable + zstd("one") + skippable, kNoCap, out), DecodeStatus::ok);
+    EXPECT_EQ(out, "one");
+}
+
 TEST(Decode, AZstdWindowBeyondTheLimitIsRefused)
 {
     ZSTD_CCtx* context = ZSTD_createCCtx();
