@@ -73,7 +73,6 @@ bool is_sane_host(std::string_view host) noexcept
 {
     constexpr std::size_t kHostBytesMax = 255;
     if (host.empty() || host.size() > kHostBytesMax) return false;
-    std::string_view port;
     if (host.front() == '[') {
         const std::size_t end = host.find(']');
         if (end == std::string_view::npos || end < 3) return false;
