@@ -16,16 +16,22 @@ if [ -z "${CODEX_POOL_CLI_INSIDE:-}" ]; then
         "$here/../pages/install.sh" "$cache" || { echo "0 passed, 1 failed" && exit 1; }
     fi
     export CODEX_POOL_CLI_INSIDE=1 CODEX_POOL_TEST_CACHE=$cache
-    # Root needs no user namespace; others get one in which they are root.
-    flags=-n
-    [ "$(id -u)" -eq 0 ] || flags=-rn
-    exec unshare "$flags" "${BASH_SOURCE[0]}" "$@"
+    # Root needs no user namespace; others get one in which they are root, or, where the machine gives none, sudo.
+    if [ "$(id -u)" -eq 0 ]; then
+        exec unshare -n "${BASH_SOURCE[0]}" "$@"
+    elif unshare -rn true 2>/dev/null; then
+        exec unshare -rn "${BASH_SOURCE[0]}" "$@"
+    fi
+    # shellcheck disable=SC2016
+    exec sudo -n unshare -n sh -c 'ip link set lo up && uid=$1 gid=$2 && shift 2 && exec setpriv --reuid="$uid" --regid="$gid" --init-groups env "$@"' \
+        sh "$(id -u)" "$(id -g)" HOME="$HOME" PATH="$PATH" LANG="${LANG:-C.UTF-8}" CODEX_POOL_CLI_INSIDE=1 CODEX_POOL_TEST_CACHE="$cache" \
+        ${NODE_EXTRA_CA_CERTS:+NODE_EXTRA_CA_CERTS="$NODE_EXTRA_CA_CERTS"} "${BASH_SOURCE[0]}" "$@"
 fi
 
 pool_program=$(realpath "$1") fake_program=$(realpath "$2") tap_program=$(realpath "$3")
 shift 3
 cache=$CODEX_POOL_TEST_CACHE
-ip link set lo up
+ip link show lo | grep -q LOOPBACK,UP || ip link set lo up
 work=$(mktemp -d "${TMPDIR:-/tmp}/codex-pool-cli-XXXXXX")
 started=()
 passed=0 failed=0

@@ -31,11 +31,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 {
     static const shared::ProviderRegistry registry;
     const std::string_view text(reinterpret_cast<const char*>(data), size);
+    // The fuzzer reads our own words and makes them its input: they are there whatever the input is.
+    const std::string masked(size, '~');
     for (const auto& provider : registry.all()) {
         const auto read = provider->parse_credential(text);
         if (!read) {
             FUZZ_CHECK(!read.error().what.empty());
-            check_silence(read.error().text(), text);
+            const auto of_masked = provider->parse_credential(masked);
+            if (of_masked || of_masked.error().text().find(text) == std::string::npos)
+                check_silence(read.error().text(), text);
             continue;
         }
         FUZZ_CHECK(read->kind != shared::CredentialKind::none);
@@ -50,7 +54,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         (void)claims->expires_at();
         (void)claims->text({"https://api.openai.com/auth", "chatgpt_account_id"});
     } else {
-        check_silence(claims.error().text(), text);
+        const auto of_masked = shared::providers::JwtClaims::read(masked);
+        if (of_masked || of_masked.error().text().find(text) == std::string::npos)
+            check_silence(claims.error().text(), text);
     }
     return 0;
 }

@@ -16,8 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static const std::string session = key.issue(kSessionPrefix, "ann", 3, issued);
     static const std::string jwt = key.issue_jwt(
         R"({"pool_user":"ann","pool_generation":3,"iat":1767571200,"exp":1799107200})");
-    static const bool works = key.verify(compact, issued) && key.verify(session, issued) &&
-                              key.verify(jwt, issued);
+    static const bool works =
+        key.verify(compact, issued) && key.verify(session, issued) && key.verify(jwt, issued);
     FUZZ_CHECK(works);
 
     fuzz::Input input(data, size);

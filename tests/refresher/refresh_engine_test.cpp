@@ -648,9 +648,9 @@ TEST_F(FileChanges, NothingIsSentThatCouldNotBeWritten)
 {
     const fake::Account account = add(fake::Vendor::codex, "a");
     ::chmod(folder_.path().c_str(), 0755);
-    ::chmod(config_.pool_dir.c_str(), 0755);
     ::chmod(file("a").c_str(), 0644);
     open_journal();
+    ::chmod(config_.pool_dir.c_str(), 0555); // for whoever is not root anyway
     {
         const tests::AsNobody nobody;
         start();
@@ -659,6 +659,7 @@ TEST_F(FileChanges, NothingIsSentThatCouldNotBeWritten)
         EXPECT_EQ(asked(), 0U);
         EXPECT_EQ(record("codex:a").routing.state, AccountState::ready);
     }
+    ::chmod(config_.pool_dir.c_str(), 0755);
     ASSERT_TRUE(run_until([&] { return upstream_.tokens().renewals() == 1; }));
 }
 

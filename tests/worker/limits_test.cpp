@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 namespace worker_test {
@@ -42,6 +43,15 @@ TEST_F(RunningRequests, OneTooManyIsRefusedAndGoesOnWhenOneEnds)
 /// Kept connections with their far ends.
 class IdleConnections : public testing::Test {
 protected:
+    IdleConnections()
+    {
+        // More than users' usual 1,024.
+        rlimit files{};
+        ::getrlimit(RLIMIT_NOFILE, &files);
+        files.rlim_cur = files.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+    }
+
     /// Gives one to the pool and returns its far end.
     int give(const shared::http::BaseUrl& origin, std::int64_t now_ms)
     {
