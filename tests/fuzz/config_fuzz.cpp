@@ -21,7 +21,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             registry, {text, "config.toml", "/folder", dialect}, config, values, problems);
         if (problems.size() > shared::kConfigProblemsMax + 1) std::abort();
         if (!problems.empty()) continue;
-        // What was accepted must reach the children unchanged.
+        // What was accepted must reach the children unchanged; this one's default comes later.
+        if (config.prices_file.empty()) config.prices_file = "/folder/prices.json";
         const std::string first = shared::to_toml(config);
         const auto copy = shared::from_toml(registry, first);
         if (config.pool_dir.empty() || config.db_path.empty() || config.users_path.empty())
