@@ -327,9 +327,6 @@ std::optional<int> PoolTest::stop()
     return pool_->wait_exit(std::chrono::seconds(40));
 }
 
-namespace {
-
-/// "codex:alice" -> "alice", "claude:bob" -> "claude_bob": the credential file's name.
 std::string short_name(const std::string& id)
 {
     const std::size_t at = id.find(':');
@@ -337,6 +334,8 @@ std::string short_name(const std::string& id)
     const std::string provider = id.substr(0, at);
     return provider == "codex" ? id.substr(at + 1) : provider + "_" + id.substr(at + 1);
 }
+
+namespace {
 
 std::string describe(const Totals& totals)
 {

@@ -74,6 +74,9 @@ private:
     std::thread reader_;
 };
 
+/// "codex:alice" -> "alice", "claude:bob" -> "claude_bob": the credential file's name without its ending.
+std::string short_name(const std::string& id);
+
 using Totals = fake::Ledger::Totals;
 
 class PoolTest : public ::testing::Test {
