@@ -126,14 +126,22 @@ void Process::signal(int number) const
 
 std::optional<int> Process::wait_exit(std::chrono::milliseconds patience)
 {
+    bool ended_by_itself = false;
     (void)eventually(
         [&] {
             int status = 0;
-            if (!code_ && ::waitpid(pid_, &status, WNOHANG) == pid_)
-                code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+            if (!code_ && ::waitpid(pid_, &status, WNOHANG) == pid_) {
+                ended_by_itself = WIFEXITED(status);
+                code_ = ended_by_itself ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+            }
             return code_.has_value();
         },
         patience);
+    // Its last words may still be on their way to the reader. A killed one's children may hold the pipe for long.
+    if (ended_by_itself) {
+        std::unique_lock lock(mutex_);
+        (void)changed_.wait_for(lock, patience, [&] { return log_ended_; });
+    }
     return code_;
 }
 

@@ -49,7 +49,8 @@ public:
     [[nodiscard]] pid_t pid() const { return pid_; }
 
     void signal(int number) const;
-    /// The exit code (128 + signal if killed); nothing if it still runs when patience is over.
+    /// The exit code (128 + signal if killed); nothing if it still runs when patience is over. What a process that was
+    /// not killed wrote to the end is in log() then.
     std::optional<int> wait_exit(std::chrono::milliseconds patience = kPatience);
 
     /// The first log line containing `text`, from line number `from` on; nothing when patience is over.
