@@ -15,6 +15,7 @@
 #include "shared/http/framing.hpp"
 #include "shared/net/connector.hpp"
 #include "shared/net/deadlines.hpp"
+#include "shared/net/frame_memory.hpp"
 #include "shared/net/task.hpp"
 #include "shared/providers/own_credential.hpp"
 #include "shared/segment/pin_table.hpp"
@@ -42,7 +43,7 @@ namespace worker {
 
 class Session;
 
-class Exchange {
+class Exchange : public shared::net::InFrameMemory {
 public:
     /// Bytes of an event stream held back until its first output, so that an error before it can go to another
     /// account.
@@ -68,7 +69,7 @@ public:
 
 private:
     /// What is needed until an answer is on its way.
-    struct Waiting {
+    struct Waiting : shared::net::InFrameMemory {
         explicit Waiting(WorkerState& worker, Session& session) : body(worker, session) {}
 
         shared::Route route;
@@ -220,7 +221,7 @@ private:
     const shared::http::BaseUrl* origin_ = nullptr;    ///< of the connection in use
     const shared::net::ForwardProxy* proxy_ = nullptr; ///< the same: the account's own, or none
     std::optional<shared::RunningRequest> running_;
-    std::unique_ptr<shared::ResponseScanner> scanner_;
+    std::optional<shared::ResponseScanner> scanner_;
     std::unique_ptr<shared::http::StreamDecoder> decoder_;
     shared::http::BodyTracker tracker_;
     Timings timings_;

@@ -3,6 +3,7 @@
 #include "shared/base/log.hpp"
 #include "shared/segment/account_table.hpp"
 #include "worker/exchange.hpp"
+#include "worker/text_line.hpp"
 
 #include <algorithm>
 
@@ -100,24 +101,24 @@ void Exchange::record(shared::RequestOutcome outcome)
                                          ? std::string_view(worker_.accounts.get(account_).id)
                                          : std::string_view();
     // Put together by hand: a formatter would cost a tenth of the whole request.
-    std::string& line = worker_.line;
-    line.clear();
-    const auto text = [&line](std::string_view name, std::string_view value) {
-        line.append(name).append(value.empty() ? std::string_view("-") : value);
+    TextLine<1024> line;
+    const auto text = [&line](const auto& name, std::string_view value) {
+        line.add(name);
+        line.add(value.empty() ? std::string_view("-") : value);
     };
     // What a client chose must not look like a field of its own.
-    const auto word = [&line, &text](std::string_view name, std::string_view value) {
+    const auto word = [&line, &text](const auto& name, std::string_view value) {
+        const std::size_t begin = line.size() + sizeof(name) - 1;
         text(name, value);
-        const auto end = line.end();
         std::replace_if(
-            end - static_cast<std::ptrdiff_t>(value.size()),
-            end,
+            line.at(std::min(begin, line.size())),
+            line.at(line.size()),
             [](char c) { return c == ' ' || c == '"'; },
             '_');
     };
-    const auto number = [&line](std::string_view name, std::int64_t value) {
-        line.append(name);
-        append_number(line, static_cast<std::uint64_t>(std::max<std::int64_t>(0, value)));
+    const auto number = [&line](const auto& name, std::int64_t value) {
+        line.add(name);
+        line.add_number(static_cast<std::uint64_t>(std::max<std::int64_t>(0, value)));
     };
     text("request=", view(id_));
     text(" user=", user_.view());
@@ -137,7 +138,7 @@ void Exchange::record(shared::RequestOutcome outcome)
     number(" upstream_ms=", timings_.upstream / 1000);
     number(" own_us=", own_us);
     word(" path=", path_.view());
-    shared::log::write(loud ? shared::log::Level::info : shared::log::Level::debug, line);
+    shared::log::write(loud ? shared::log::Level::info : shared::log::Level::debug, line.view());
 }
 
 } // namespace worker

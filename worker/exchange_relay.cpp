@@ -107,8 +107,7 @@ void Exchange::prepare_relay(const shared::http::ResponseHead& response)
     if (running_) {
         running_->entry().upstream_request_id.assign(upstream_request_id(response));
         if (waiting_->route.generates && success) {
-            scanner_ = std::make_unique<shared::ResponseScanner>(
-                *provider_, response.fields.find("content-type"));
+            scanner_.emplace(*provider_, response.fields.find("content-type"));
             decoder_ = shared::http::make_stream_decoder(response.fields.find("content-encoding"));
         }
     }

@@ -35,6 +35,8 @@ constexpr std::array kRoutes{
 std::optional<OwnRoute> own_route(std::string_view path) noexcept
 {
     for (const OwnRoute& route : kRoutes) {
+        // Most requests are for none of them: the first letter tells.
+        if (path.size() > 1 && route.path.size() > 1 && path[1] != route.path[1]) continue;
         if (path == route.path) return route;
         const bool below = route.prefix && path.size() > route.path.size() &&
                            path.starts_with(route.path) && path[route.path.size()] == '/';

@@ -1,37 +1,40 @@
 #include "worker/timings.hpp"
 
-#include <array>
-#include <charconv>
-#include <string_view>
+#include "worker/text_line.hpp"
 
 namespace worker {
 
 namespace {
 
-void append_milliseconds(std::string& out, std::string_view name, std::int64_t microseconds)
+using Line = TextLine<256>; // five names and numbers of at most 24 characters
+
+void add_milliseconds(Line& line, std::int64_t microseconds)
 {
-    out += name;
-    std::array<char, 24> digits{};
-    const auto whole =
-        std::to_chars(digits.data(), digits.data() + digits.size(), microseconds / 1000);
-    out.append(digits.data(), whole.ptr);
+    line.add_number(static_cast<std::uint64_t>(microseconds / 1000));
     const auto part = static_cast<unsigned>(microseconds % 1000);
-    out += '.';
-    out += static_cast<char>('0' + part / 100);
-    out += static_cast<char>('0' + part / 10 % 10);
-    out += static_cast<char>('0' + part % 10);
+    line.add('.');
+    line.add(static_cast<char>('0' + part / 100));
+    line.add(static_cast<char>('0' + part / 10 % 10));
+    line.add(static_cast<char>('0' + part % 10));
 }
 
 } // namespace
 
 void Timings::append_to(std::string& head, std::int64_t now) const
 {
-    append_milliseconds(head, "Server-Timing: queue;dur=", queue);
-    append_milliseconds(head, ", pick;dur=", pick);
-    append_milliseconds(head, ", connect;dur=", connect);
-    append_milliseconds(head, ", upstream;dur=", upstream);
-    append_milliseconds(head, ", own;dur=", own(now));
-    head += "\r\n";
+    Line line;
+    line.add("Server-Timing: queue;dur=");
+    add_milliseconds(line, queue);
+    line.add(", pick;dur=");
+    add_milliseconds(line, pick);
+    line.add(", connect;dur=");
+    add_milliseconds(line, connect);
+    line.add(", upstream;dur=");
+    add_milliseconds(line, upstream);
+    line.add(", own;dur=");
+    add_milliseconds(line, own(now));
+    line.add("\r\n");
+    head += line.view();
 }
 
 } // namespace worker

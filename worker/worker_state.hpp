@@ -82,7 +82,6 @@ struct WorkerState {
     std::vector<shared::AccountPlace> places;
     shared::http::ResponseHead response;
     NoteRoom notes{};
-    std::string line;
 
     HeaderMemo request_names;
     std::vector<HeaderMemo> response_names; ///< by ProviderId; [0] = the admin child

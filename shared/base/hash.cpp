@@ -5,18 +5,34 @@
 #include <openssl/rand.h>
 
 #include <cstdlib>
+#include <memory>
 
 namespace shared {
 
+namespace {
+
+struct FreeContext {
+    void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
+};
+
+} // namespace
+
 Sha256Digest sha256(std::string_view bytes) noexcept
 {
-    Sha256Digest digest{};
-    unsigned length = 0;
-    // Fetched once: an implicit fetch for every digest costs more than the digest itself.
+    return sha256({bytes});
+}
+
+Sha256Digest sha256(std::initializer_list<std::string_view> parts) noexcept
+{
+    // Fetched once, and a context kept: both cost more than the digest of a short text itself.
     static const EVP_MD* const kSha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-    if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, kSha256, nullptr) != 1) {
-        std::abort(); // out of memory: no caller could go on
-    }
+    thread_local const std::unique_ptr<EVP_MD_CTX, FreeContext> context(EVP_MD_CTX_new());
+    Sha256Digest digest{};
+    bool fine = EVP_DigestInit_ex(context.get(), kSha256, nullptr) == 1;
+    for (const std::string_view part : parts)
+        fine = fine && EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1;
+    fine = fine && EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1;
+    if (!fine) std::abort(); // out of memory: no caller could go on
     return digest;
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -11,6 +12,9 @@ namespace shared {
 using Sha256Digest = std::array<std::uint8_t, 32>;
 
 [[nodiscard]] Sha256Digest sha256(std::string_view bytes) noexcept;
+
+/// Of the parts one after the other.
+[[nodiscard]] Sha256Digest sha256(std::initializer_list<std::string_view> parts) noexcept;
 
 /// HMAC-SHA256.
 [[nodiscard]] Sha256Digest hmac_sha256(std::string_view key, std::string_view bytes) noexcept;

@@ -38,6 +38,17 @@ constexpr char lower(char c) noexcept
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
 }
 
+/// Whether `a` and `b` are the same but for the case of letters. Nearly all that differ do so in the first byte.
+inline bool same_letters(const char* a, const char* b, std::size_t size) noexcept
+{
+    for (std::size_t i = 0; i < size; ++i) {
+        const int difference = a[i] ^ b[i];
+        if (difference == 0) continue;
+        if (difference != 0x20 || lower(a[i]) != lower(b[i])) return false;
+    }
+    return true;
+}
+
 /// `name` in any case against a literal in lower case of the same length.
 bool is_name(std::string_view name, std::string_view literal) noexcept
 {
@@ -341,13 +352,7 @@ const char* framing_fault(std::uint8_t minor_version, const Framing& framing) no
 
 bool iequals(std::string_view a, std::string_view b) noexcept
 {
-    if (a.size() != b.size()) return false;
-    // Nearly all that differ do so in their first letter, but for the case.
-    if (!a.empty() && ((a.front() ^ b.front()) & 0xDF) != 0) return false;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        if (lower(a[i]) != lower(b[i])) return false;
-    }
-    return true;
+    return a.size() == b.size() && same_letters(a.data(), b.data(), a.size());
 }
 
 bool list_contains(std::string_view value, std::string_view token) noexcept
@@ -364,8 +369,9 @@ bool list_contains(std::string_view value, std::string_view token) noexcept
 std::string_view Fields::find(std::string_view name) const noexcept
 {
     for (const Field& field : list) {
-        if (field.name.size() != name.size() || !iequals(field.name, name)) continue;
-        return field.value;
+        if (field.name.size() == name.size() &&
+            same_letters(field.name.data(), name.data(), name.size()))
+            return field.value;
     }
     return {};
 }

@@ -32,7 +32,7 @@ JsonPaths::JsonPaths(std::span<const std::string_view> paths) : path_count_(path
                 Node& node = nodes_.emplace_back();
                 node.name = name;
                 node.parent = at;
-                nodes_[at].children.push_back(next);
+                nodes_[at].children.push_back({key_of(name), next});
                 nodes_[at].lengths |= std::uint64_t{1} << length_bit(name.size());
                 longest_name_ = std::max(longest_name_, name.size());
             }
@@ -44,8 +44,9 @@ JsonPaths::JsonPaths(std::span<const std::string_view> paths) : path_count_(path
 
 std::uint16_t JsonPaths::search(const Node& node, std::string_view name) const noexcept
 {
-    for (const std::uint16_t index : node.children) {
-        if (nodes_[index].name == name) return index;
+    const std::uint32_t wanted = key_of(name);
+    for (const Child& child : node.children) {
+        if (child.key == wanted && nodes_[child.index].name == name) return child.index;
     }
     return kNoNode;
 }

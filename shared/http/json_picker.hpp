@@ -33,6 +33,22 @@ private:
 
     static constexpr std::uint16_t kNoNode = 0xFFFF;
 
+    struct Child {
+        std::uint32_t key = 0; ///< key_of() its name
+        std::uint16_t index = 0;
+    };
+
+    /// Length, first, middle and last byte: of names in one object hardly two have the same.
+    [[nodiscard]] static std::uint32_t key_of(std::string_view name) noexcept
+    {
+        if (name.empty()) return 0;
+        const auto byte = [name](std::size_t i) {
+            return std::uint32_t{static_cast<unsigned char>(name[i])};
+        };
+        return static_cast<std::uint32_t>(name.size() & 0xFFU) | byte(0) << 8U |
+               byte(name.size() / 2) << 16U | byte(name.size() - 1) << 24U;
+    }
+
     /// One member name on the way to a path's end. Sets of paths are bit masks over the list given.
     struct Node {
         std::string name;
@@ -41,7 +57,7 @@ private:
         std::uint64_t own = 0;      ///< paths that end here
         std::uint64_t elements = 0; ///< paths that end here with "[]"
         std::uint64_t below = 0;    ///< paths that go on through a member
-        std::vector<std::uint16_t> children;
+        std::vector<Child> children;
     };
 
     /// The child called `name`, or kNoNode. Most names of a document fail at their length.

@@ -1,5 +1,5 @@
-/// Where coroutine frames come from: a request makes and drops a dozen of the same few sizes, so each thread
-/// keeps some blocks of each for the next. Only memory is kept here, no objects.
+/// Where coroutine frames come from, and what else each request makes anew: a dozen of the same few sizes, so each
+/// thread keeps some blocks of each for the next. Only memory is kept here, no objects.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ struct FrameBlocks {
 class FrameMemory {
 public:
     static constexpr std::size_t kStepBytes = 128; ///< sizes are rounded up to multiples
-    static constexpr std::size_t kClasses = 16;    ///< larger frames come from the heap
+    static constexpr std::size_t kClasses = 24;    ///< larger blocks come from the heap
 
     [[nodiscard]] static void* take(std::size_t size)
     {
@@ -59,6 +59,16 @@ private:
     static constexpr bool kReuse = true;
 #endif
     static inline thread_local std::array<FrameBlocks, kClasses> classes_;
+};
+
+/// Base of a class whose objects come from there.
+struct InFrameMemory {
+    static void* operator new(std::size_t size) { return FrameMemory::take(size); }
+
+    static void operator delete(void* block, std::size_t size) noexcept
+    {
+        FrameMemory::give(block, size);
+    }
 };
 
 } // namespace shared::net

@@ -110,8 +110,12 @@ bool starts_with_any_case(std::string_view text, std::string_view prefix) noexce
 
 bool contains_any_case(std::string_view text, std::string_view part) noexcept
 {
-    return std::search(text.begin(), text.end(), part.begin(), part.end(), same_letter) !=
-           text.end();
+    if (part.empty()) return true;
+    for (; text.size() >= part.size(); text.remove_prefix(1)) {
+        if (same_letter(text.front(), part.front()) && starts_with_any_case(text, part))
+            return true;
+    }
+    return false;
 }
 
 bool is_at_or_below(std::string_view path, std::string_view prefix) noexcept

@@ -2,8 +2,8 @@
 
 #include "shared/base/hash.hpp"
 
+#include <array>
 #include <cstring>
-#include <string>
 
 namespace shared {
 namespace {
@@ -37,12 +37,8 @@ void write_pin(Pin& pin, const PinKey& key, AccountSlot account, UnixMillis now)
 PinKey
 pin_key(std::string_view user, std::uint8_t provider, std::string_view conversation_id) noexcept
 {
-    std::string text;
-    text.reserve(user.size() + conversation_id.size() + 2);
-    text.append(user).push_back('\0');
-    text.push_back(static_cast<char>(provider));
-    text.append(conversation_id);
-    const Sha256Digest digest = sha256(text);
+    const std::array<char, 2> between{'\0', static_cast<char>(provider)};
+    const Sha256Digest digest = sha256({user, {between.data(), between.size()}, conversation_id});
     PinKey key;
     std::memcpy(key.data(), digest.data(), sizeof(key));
     return key;
