@@ -1,5 +1,6 @@
 #include "admin_ui/user_view.hpp"
 
+#include "admin_ui/page_parts.hpp"
 #include "shared/base/time_text.hpp"
 
 #include <nlohmann/json.hpp>
@@ -39,7 +40,9 @@ std::string table(const std::vector<std::array<std::string, 6>>& rows)
 void add_words(std::string& words, std::uint64_t value, const char* unit)
 {
     if (value == 0) return;
-    words.append(words.empty() ? "" : ", ").append(std::to_string(value)).append(unit);
+    words.append(words.empty() ? "" : ", ")
+        .append(grouped_number(static_cast<std::int64_t>(value)))
+        .append(unit);
 }
 
 } // namespace

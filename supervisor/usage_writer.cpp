@@ -26,16 +26,23 @@ constexpr std::chrono::seconds kBackOffMax{30};
 /// More than all rings hold of one second.
 constexpr std::size_t kWrittenBeforeMax = 20'000;
 
+/// Calls change(total, sum) for each number that is a sum.
+template <class Change>
+void for_each_sum(shared::AccountTotals& totals, const UsageSums& sums, Change&& change)
+{
+    change(totals.requests, sums.requests);
+    change(totals.failed_requests, sums.failed_requests);
+    change(totals.input, sums.input);
+    change(totals.cached_input, sums.cached_input);
+    change(totals.cache_creation, sums.cache_creation);
+    change(totals.output, sums.output);
+    change(totals.reasoning, sums.reasoning);
+}
+
 void add_to_totals(shared::AccountTotals& totals, const UsageSums& sums) noexcept
 {
     constexpr auto relaxed = std::memory_order_relaxed;
-    totals.requests.fetch_add(sums.requests, relaxed);
-    totals.failed_requests.fetch_add(sums.failed_requests, relaxed);
-    totals.input.fetch_add(sums.input, relaxed);
-    totals.cached_input.fetch_add(sums.cached_input, relaxed);
-    totals.cache_creation.fetch_add(sums.cache_creation, relaxed);
-    totals.output.fetch_add(sums.output, relaxed);
-    totals.reasoning.fetch_add(sums.reasoning, relaxed);
+    for_each_sum(totals, sums, [](auto& total, const auto& sum) { total.fetch_add(sum, relaxed); });
     // Only this thread writes it.
     if (sums.last_used_ms > totals.last_used_ms.load(relaxed)) {
         totals.last_used_ms.store(sums.last_used_ms, relaxed);
@@ -61,13 +68,7 @@ void clear(shared::AccountTotals& totals) noexcept
 void set_totals(shared::AccountTotals& totals, const UsageSums& sums) noexcept
 {
     constexpr auto relaxed = std::memory_order_relaxed;
-    totals.requests.store(sums.requests, relaxed);
-    totals.failed_requests.store(sums.failed_requests, relaxed);
-    totals.input.store(sums.input, relaxed);
-    totals.cached_input.store(sums.cached_input, relaxed);
-    totals.cache_creation.store(sums.cache_creation, relaxed);
-    totals.output.store(sums.output, relaxed);
-    totals.reasoning.store(sums.reasoning, relaxed);
+    for_each_sum(totals, sums, [](auto& total, const auto& sum) { total.store(sum, relaxed); });
     totals.last_used_ms.store(sums.last_used_ms, relaxed);
 }
 
@@ -214,8 +215,8 @@ void UsageWriter::take_requests()
     {
         const std::scoped_lock lock(mutex_);
         for (const std::uint16_t slot : to_watch_) {
-            const bool known = std::any_of(
-                watched_.begin(), watched_.end(), [slot](const Watched& each) {
+            const bool known =
+                std::any_of(watched_.begin(), watched_.end(), [slot](const Watched& each) {
                     return each.slot == slot;
                 });
             if (known) continue;

@@ -20,7 +20,8 @@ cleanup() {
 }
 trap cleanup EXIT
 
-step() { printf -- '-- %s\n' "$*"; }
+# shellcheck source=../support/checks.sh
+. "$(dirname "${BASH_SOURCE[0]}")/../support/checks.sh"
 
 unit_tests() {
     local name code good bad
@@ -54,31 +55,7 @@ if [ -z "${CODEX_POOL_ARM64_INSIDE:-}" ]; then
 fi
 read -r passed failed <<<"$CODEX_POOL_ARM64_INSIDE"
 
-# check WHAT COMMAND...: what follows builds on what was checked, so the first failure ends the run.
-check() {
-    local what=$1
-    shift
-    if "$@" >"$work/output" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok $what"
-        return
-    fi
-    echo "FAILED $what"
-    sed 's/^/    | /' "$work/output" | tail -40
-    [ ! -e "$work/log" ] || sed 's/^/    # /' "$work/log" | tail -40
-    echo "$passed passed, $((failed + 1)) failed"
-    exit 1
-}
-
-# soon COMMAND...: waits until it succeeds, for at most two minutes.
-soon() {
-    local i
-    for ((i = 0; i < 1200; i++)); do
-        "$@" && return 0
-        sleep 0.1
-    done
-    return 1
-}
+clues() { [ ! -e "$work/log" ] || tail -40 "$work/log"; }
 
 step "the package"
 root=$work/root

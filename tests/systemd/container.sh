@@ -44,13 +44,3 @@ inside() {
     nsenter --all --target "$leader" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
         LANG=C.UTF-8 "$@"
 }
-
-# soon COMMAND...: waits until it succeeds, for at most half a minute.
-soon() {
-    local i
-    for ((i = 0; i < 300; i++)); do
-        "$@" && return 0
-        sleep 0.1
-    done
-    return 1
-}

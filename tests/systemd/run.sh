@@ -37,27 +37,11 @@ nspawn="" leader=""
 passed=0
 # shellcheck source=container.sh
 . "$here/container.sh"
+# shellcheck source=../support/checks.sh
+. "$here/../support/checks.sh"
 trap 'stop_container; soon rm -rf --one-file-system "$work"' EXIT # the last processes may still write
 
-step() { printf -- '-- %s\n' "$*"; }
-
-# check WHAT COMMAND...: what follows builds on what was checked, so the first failure ends the run.
-check() {
-    local what=$1
-    shift
-    if "$@" >"$work/output" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok $what"
-        return
-    fi
-    echo "FAILED $what"
-    sed 's/^/    | /' "$work/output" | tail -40
-    if [ -n "$leader" ]; then
-        inside journalctl --no-pager -u codex-pool -u fakes -n 40 | sed 's/^/    # /'
-    fi
-    echo "$passed passed, 1 failed"
-    exit 1
-}
+clues() { [ -z "$leader" ] || inside journalctl --no-pager -u codex-pool -u fakes -n 40; }
 
 not() { ! "$@"; }
 
