@@ -179,6 +179,10 @@ void Exchange::want_whoever_comes_soon(UnixMillis horizon)
         switch (notes[i].reason) {
         case PassedOver::busy:
         case PassedOver::probing:
+        // Came free since the choice that found nobody: to be waited for as well, or the request would be refused.
+        case PassedOver::picked:
+        case PassedOver::lower_score:
+        case PassedOver::lower_priority:
             wanted = true;
             break;
         case PassedOver::cooling:
