@@ -86,6 +86,13 @@ protected:
     /// With the deadline as it is now.
     void restart()
     {
+        if (server_) {
+            // It must not be gone while the loop still has something of it: let it accept, and stop that.
+            loop_.poll();
+            server_->drain([] {});
+            loop_.poll();
+            loop_.restart();
+        }
         server_.reset();
         std::filesystem::remove(path_);
         const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
