@@ -4,22 +4,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <string>
 
 namespace shared::providers {
 
 namespace {
-
-char lower(char c) noexcept
-{
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool same_letter(char a, char b) noexcept
-{
-    return lower(a) == lower(b);
-}
 
 std::string status_reason(unsigned status)
 {
@@ -104,18 +93,15 @@ std::optional<std::int64_t> token_count(const http::PickedValue& value)
 
 bool starts_with_any_case(std::string_view text, std::string_view prefix) noexcept
 {
-    return text.size() >= prefix.size() &&
-           std::equal(prefix.begin(), prefix.end(), text.begin(), same_letter);
+    return http::iequals(text.substr(0, prefix.size()), prefix);
 }
 
 bool contains_any_case(std::string_view text, std::string_view part) noexcept
 {
-    if (part.empty()) return true;
-    for (; text.size() >= part.size(); text.remove_prefix(1)) {
-        if (same_letter(text.front(), part.front()) && starts_with_any_case(text, part))
-            return true;
+    for (; text.size() > part.size(); text.remove_prefix(1)) {
+        if (starts_with_any_case(text, part)) return true;
     }
-    return false;
+    return starts_with_any_case(text, part);
 }
 
 bool is_at_or_below(std::string_view path, std::string_view prefix) noexcept
