@@ -115,7 +115,8 @@ Task<std::string> Connector::handshake(Stream& stream, const std::string& host)
         if (status == IoStatus::ok) co_return std::string();
         bool waited = false;
         if (status == IoStatus::wait_read) {
-            waited = co_await stream.readable();
+            // Half a record may wait inside the TLS layer: it is no reason not to wait.
+            waited = co_await stream.descriptor_readable();
         } else if (status == IoStatus::wait_write) {
             waited = co_await stream.writable();
         } else {

@@ -4,16 +4,21 @@
 #include "tests/support/temp_dir.hpp"
 #include "tests/support/tiny_socks5_server.hpp"
 
+#include <boost/asio/steady_timer.hpp>
 #include <gtest/gtest.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <netinet/in.h>
@@ -220,6 +225,60 @@ TEST_F(ConnectorTest, SpeaksTlsAndResumes)
         EXPECT_EQ(heard, "hello") << problem;
     }
     EXPECT_EQ(resumed, 1);
+}
+
+/// The same as serve_tls(), with the first answer in two parts: the second when `may_go_on`.
+void serve_tls_in_two_parts(SSL_CTX* context, int fd, const std::atomic<bool>& may_go_on)
+{
+    SSL* ssl = SSL_new(context);
+    BIO* in = BIO_new(BIO_s_mem());
+    BIO* out = BIO_new(BIO_s_mem());
+    SSL_set_bio(ssl, in, out);
+    bool first = true;
+    const auto send = [&] {
+        char* bytes = nullptr;
+        const auto size = static_cast<std::size_t>(BIO_get_mem_data(out, &bytes));
+        if (size == 0) return;
+        std::string_view left(bytes, size);
+        if (std::exchange(first, false)) {
+            (void)::send(fd, left.data(), 60, MSG_NOSIGNAL); // within the first record
+            left.remove_prefix(60);
+            for (int i = 0; i < 10'000 && !may_go_on; ++i)
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+            if (!may_go_on) left = {};
+        }
+        (void)::send(fd, left.data(), left.size(), MSG_NOSIGNAL);
+        (void)BIO_reset(out);
+    };
+    std::array<char, 4096> buffer{};
+    bool greeted = false;
+    for (ssize_t got = 0; (got = ::recv(fd, buffer.data(), buffer.size(), 0)) > 0;) {
+        BIO_write(in, buffer.data(), static_cast<int>(got));
+        if (SSL_accept(ssl) == 1 && !std::exchange(greeted, true)) SSL_write(ssl, "hello", 5);
+        send();
+    }
+    SSL_free(ssl);
+}
+
+TEST_F(ConnectorTest, WaitsForTheRestOfARecordWithoutSpinning)
+{
+    std::atomic<bool> may_go_on{false};
+    Listener listener([&](int fd) { serve_tls_in_two_parts(server_.get(), fd, may_go_on); });
+    Connector connector(loop_, client_.get(), proxy_);
+    // While the handshake waits, the loop must get to other things.
+    boost::asio::steady_timer timer(loop_, std::chrono::milliseconds(20));
+    timer.async_wait([&](const boost::system::error_code&) { may_go_on = true; });
+    std::string heard;
+    std::string problem;
+    const http::BaseUrl base = url(true, "localhost", listener.port);
+    const auto attempt = [&]() -> Detached {
+        CancelToken cancel;
+        Connection connection = co_await connector.connect(base, cancel);
+        problem = connection.problem;
+        if (connection.stream) heard = co_await read_until(*connection.stream, 5);
+    };
+    run(attempt);
+    EXPECT_EQ(heard, "hello") << problem;
 }
 
 TEST_F(ConnectorTest, RefusesAnotherNameAndAnUnknownAuthority)
