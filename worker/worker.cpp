@@ -62,7 +62,8 @@ int serve(
         [](const char* name) { return std::getenv(name); });
     if (proxy.has_error()) return fatal(proxy.error());
 
-    shared::net::Loop loop{1};
+    // One thread: sockets need no locks. The queue keeps its own, for the threads that resolve names.
+    shared::net::Loop loop{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
     WorkerState state(
         loop,
         config,

@@ -1,15 +1,37 @@
 #include "shared/net/stream.hpp"
 
+#include "shared/boost/readiness.hpp"
+
 #include <boost/asio/bind_cancellation_slot.hpp>
 
 #include <cerrno>
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 namespace shared::net {
 
-Stream::Stream(Loop& loop, int fd) : descriptor_(loop.get_executor(), fd) {}
+namespace {
+
+bool is_tcp(int fd) noexcept
+{
+    int protocol = 0;
+    socklen_t size = sizeof protocol;
+    return ::getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 &&
+           protocol == IPPROTO_TCP;
+}
+
+/// As the descriptor is about to be added to the loop.
+int followed(int fd) noexcept
+{
+    if (is_tcp(fd)) follow_readiness(fd);
+    return fd;
+}
+
+} // namespace
+
+Stream::Stream(Loop& loop, int fd) : descriptor_(loop.get_executor(), followed(fd)) {}
 
 IoResult Stream::read_some(char* into, std::size_t size) noexcept
 {
@@ -20,10 +42,17 @@ IoResult Stream::read_some(char* into, std::size_t size) noexcept
     }
     while (true) {
         const ssize_t got = ::recv(fd(), into, size, MSG_DONTWAIT);
-        if (got > 0) return {IoStatus::ok, static_cast<std::size_t>(got)};
+        if (got > 0) {
+            const auto bytes = static_cast<std::size_t>(got);
+            if (bytes < size) ran_dry(fd());
+            return {IoStatus::ok, bytes};
+        }
         if (got == 0) return {IoStatus::end, 0};
         if (errno == EINTR) continue;
-        if (errno == EAGAIN || errno == EWOULDBLOCK) return {IoStatus::wait_read, 0};
+        if (errno == EAGAIN || errno == EWOULDBLOCK) {
+            ran_dry(fd());
+            return {IoStatus::wait_read, 0};
+        }
         return {IoStatus::failed, 0};
     }
 }
@@ -85,6 +114,7 @@ void Stream::WaitFor::await_suspend(std::coroutine_handle<> caller)
         }
     };
 
+    const BeginsToRead reads(what == Wait::wait_read ? stream.fd() : -1);
     stream.descriptor_.async_wait(what, Handler{this, caller});
 }
 
@@ -102,6 +132,7 @@ void WaitAny::await_suspend(std::coroutine_handle<> caller)
     open_ = count_;
     for (std::size_t i = 0; i < count_; ++i) {
         Entry& entry = entries_[i];
+        const BeginsToRead reads(entry.what == Stream::Wait::wait_read ? entry.stream->fd() : -1);
         entry.stream->descriptor().async_wait(
             entry.what,
             boost::asio::bind_cancellation_slot(

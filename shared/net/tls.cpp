@@ -1,5 +1,7 @@
 #include "shared/net/tls.hpp"
 
+#include "shared/boost/readiness.hpp"
+
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -25,6 +27,30 @@ bool is_numeric_address(const std::string& host) noexcept
     std::array<unsigned char, sizeof(in6_addr)> address{};
     return inet_pton(AF_INET, host.c_str(), address.data()) == 1 ||
            inet_pton(AF_INET6, host.c_str(), address.data()) == 1;
+}
+
+/// The reads of the layer below, which SSL_read() does not tell about: ahead, and short when nothing is left.
+long note_read(
+    BIO* bio,
+    int operation,
+    const char* /*into*/,
+    std::size_t size,
+    int /*number*/,
+    long /*more*/,
+    int result,
+    std::size_t* bytes)
+{
+    if (operation != (BIO_CB_READ | BIO_CB_RETURN)) return result;
+    const bool dry = result > 0 ? *bytes < size : BIO_should_retry(bio) == 1;
+    if (dry) ran_dry(static_cast<int>(BIO_get_fd(bio, nullptr)));
+    return result;
+}
+
+bool set_socket(SSL* ssl, int fd) noexcept
+{
+    if (SSL_set_fd(ssl, fd) != 1) return false;
+    BIO_set_callback_ex(SSL_get_rbio(ssl), note_read);
+    return true;
 }
 
 } // namespace
@@ -81,7 +107,7 @@ std::unique_ptr<TlsLayer>
 TlsLayer::over_socket(SSL_CTX* context, int fd, const std::string& host, TlsSessions::Slot* session)
 {
     std::unique_ptr<TlsLayer> layer = make(context, host, session);
-    if (layer && SSL_set_fd(layer->ssl_.get(), fd) != 1) return nullptr;
+    if (layer && !set_socket(layer->ssl_.get(), fd)) return nullptr;
     return layer;
 }
 
@@ -105,7 +131,7 @@ std::unique_ptr<TlsLayer> TlsLayer::accept(SSL_CTX* context, int fd)
     ERR_clear_error();
     std::unique_ptr<TlsLayer> layer(new TlsLayer(SSL_new(context))); // NOLINT: private constructor
     SSL* ssl = layer->ssl_.get();
-    if (ssl == nullptr || SSL_set_fd(ssl, fd) != 1) return nullptr;
+    if (ssl == nullptr || !set_socket(ssl, fd)) return nullptr;
     SSL_set_accept_state(ssl);
     return layer;
 }
@@ -220,7 +246,9 @@ IoResult TlsLayer::write_some(std::span<const iovec> pieces) noexcept
 
 bool TlsLayer::has_buffered() const noexcept
 {
-    return SSL_has_pending(ssl_.get()) == 1 || (outer_ && outer_->has_buffered());
+    // The peer's goodbye may have been read together with its last bytes.
+    const bool ended = (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0;
+    return ended || SSL_has_pending(ssl_.get()) == 1 || (outer_ && outer_->has_buffered());
 }
 
 bool TlsLayer::resumed() const noexcept

@@ -39,6 +39,8 @@ void set_modes(SSL_CTX* context) noexcept
         SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
             SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(context, 1);
+    // With the kernel's TLS a read ends with its record: it would say nothing about what is left (readiness.hpp).
+    SSL_CTX_clear_options(context, SSL_OP_ENABLE_KTLS);
 }
 
 /// Clients that offer other protocols as well get this one; those that do not offer it go on without a choice.

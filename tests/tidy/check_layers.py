@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "shared/evidence": {"shared/base", "shared/http", "shared/providers", "shared/segment"},
     "shared/users": {"shared/base", "shared/http"},
     "shared/ipc": {"shared/base"},
-    "shared/net": {"shared/base", "shared/http"},
+    "shared/net": {"shared/base", "shared/boost", "shared/http"},
     "shared/fake_providers": {"shared/base", "shared/http", "shared/net"},
 }
 SHARED = set(MAY_INCLUDE)
