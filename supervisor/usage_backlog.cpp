@@ -6,7 +6,8 @@ namespace supervisor {
 
 bool UsageBacklog::add(const UsageRow& row, std::string_view account)
 {
-    if (rows_.size() < kRowsMax) {
+    if (rows().size() < kRowsMax) {
+        make_room();
         rows_.push_back(row);
         return true;
     }
@@ -23,10 +24,21 @@ bool UsageBacklog::add(const UsageRow& row, std::string_view account)
 
 void UsageBacklog::written(std::size_t count)
 {
-    count = std::min(count, rows_.size());
-    rows_.erase(rows_.begin(), rows_.begin() + static_cast<std::ptrdiff_t>(count));
-    if (rows_.empty()) rows_.shrink_to_fit();
+    first_ += std::min(count, rows().size());
     sums_.clear();
+    if (first_ < rows_.size()) return;
+    first_ = 0;
+    rows_.clear();
+    if (rows_.capacity() > kRowsKept) rows_.shrink_to_fit();
+}
+
+void UsageBacklog::make_room()
+{
+    if (rows_.size() < rows_.capacity()) return;
+    rows_.erase(rows_.begin(), rows_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+    // At once to the bound, not by doubling: only what is used of it takes memory.
+    if (rows_.size() == rows_.capacity()) rows_.reserve(rows_.empty() ? kRowsKept : kRowsMax);
 }
 
 } // namespace supervisor

@@ -6,8 +6,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <span>
 #include <string_view>
+#include <vector>
 
 namespace supervisor {
 
@@ -25,17 +26,27 @@ public:
     /// Keeps the row, or, if kRowsMax rows wait already, adds it to the sums and returns false.
     bool add(const UsageRow& row, std::string_view account);
 
-    [[nodiscard]] const std::deque<UsageRow>& rows() const noexcept { return rows_; }
+    /// Valid until the next change.
+    [[nodiscard]] std::span<const UsageRow> rows() const noexcept
+    {
+        return std::span(rows_).subspan(first_);
+    }
 
     [[nodiscard]] const UsageSumsByKey& sums() const noexcept { return sums_; }
 
-    [[nodiscard]] bool empty() const noexcept { return rows_.empty() && sums_.empty(); }
+    [[nodiscard]] bool empty() const noexcept { return rows().empty() && sums_.empty(); }
 
     /// Forgets the first `count` rows and all sums: they are in the database now.
     void written(std::size_t count);
 
 private:
-    std::deque<UsageRow> rows_;
+    /// Memory for so many is kept: giving it back after each second's rows would cost more than the rows.
+    static constexpr std::size_t kRowsKept = 8192;
+
+    void make_room();
+
+    std::vector<UsageRow> rows_;
+    std::size_t first_ = 0; ///< of rows_ that is not written yet
     UsageSumsByKey sums_;
 };
 

@@ -36,8 +36,12 @@ void make_printable(shared::FixedString<N>& text) noexcept
 {
     text.size = static_cast<std::uint16_t>(text.view().size());
     for (std::size_t i = 0; i < text.size;) {
-        const std::size_t length = utf8_length(text.view().substr(i));
         const auto first = static_cast<unsigned char>(text.bytes[i]);
+        if (first >= 0x20 && first < 0x7F) {
+            ++i;
+            continue;
+        }
+        const std::size_t length = utf8_length(text.view().substr(i));
         if (length == 0 || first < 0x20 || first == 0x7F) text.bytes[i] = '?';
         i += std::max<std::size_t>(length, 1);
     }

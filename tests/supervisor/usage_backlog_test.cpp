@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 
 namespace supervisor::test {
@@ -26,6 +28,31 @@ TEST(UsageBacklog, KeepsRowsUpToItsBoundAndSumsBeyond)
     EXPECT_TRUE(backlog.sums().empty());
     EXPECT_EQ(backlog.rows().size(), UsageBacklog::kRowsMax - 5000);
     EXPECT_TRUE(backlog.add(entry(), "codex:a"));
+}
+
+TEST(UsageBacklog, KeepsTheOrderWhateverIsWrittenInBetween)
+{
+    UsageBacklog backlog;
+    std::uint32_t added = 0;
+    std::uint32_t written = 0;
+    const auto turn = [&](std::uint32_t add, std::uint32_t write) {
+        for (std::uint32_t i = 0; i < add; ++i) {
+            shared::UsageEntry row = entry();
+            row.duration_ms = added++;
+            ASSERT_TRUE(backlog.add(row, "codex:a"));
+        }
+        backlog.written(write);
+        written = std::min(added, written + write);
+        ASSERT_EQ(backlog.rows().size(), added - written);
+        for (std::uint32_t i = 0; i < backlog.rows().size(); ++i)
+            ASSERT_EQ(backlog.rows()[i].duration_ms, written + i);
+    };
+    for (int i = 0; i < 8; ++i)
+        turn(3000, 1700); // beyond what is kept, with a beginning that was written
+    turn(60'000, 5000);
+    turn(0, 100'000);
+    EXPECT_TRUE(backlog.empty());
+    turn(10, 4);
 }
 
 TEST(UsageBacklog, BoundsTheSumsByFoldingModels)
