@@ -2,13 +2,13 @@
 # Measures the release build beside nginx, in front of the same fake upstream, in interleaved rounds on one core, and
 # prints ratios (pool / nginx). Absolute times are noise on shared machines; the ratios of one run are not.
 #
-#   bench/run.sh [ROUNDS]      default 5; needs nginx (scripts/deps.sh test installs it)
+#   bench/run.sh [ROUNDS]      default 15; needs nginx (scripts/deps.sh test installs it)
 #
 # Everything is switched on in the pool: authentication, pick, pin look-up, usage scan, request log. Its CPU is that of the
 # whole process tree. nginx relays unbuffered with keep-alive upstreams and an access log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-rounds=${1:-5}
+rounds=${1:-15}
 core=${BENCH_CORE:-0}
 
 say() { printf '%s\n' "$*" >&2; }
@@ -104,25 +104,25 @@ measure() { # scenario target pid port connections requests body bench unit
 }
 
 paced="sse events=500 interval_us=2000"
-burst="sse events=200000 interval_us=0"
+burst="sse events=100000 interval_us=0"
 for round in $(seq "$rounds"); do
   say "round $round of $rounds"
   for target in nginx pool; do
     pid=${target}_pid; port=${target}_port
-    measure small_c1 $target "${!pid}" "${!port}" 1 4000 300 json request
-    measure small_c16 $target "${!pid}" "${!port}" 16 30000 300 json request
-    measure small_c64 $target "${!pid}" "${!port}" 64 30000 300 json request
-    measure body_16k $target "${!pid}" "${!port}" 4 8000 16384 json request
-    measure body_1M $target "${!pid}" "${!port}" 4 800 1048576 json request
+    measure small_c1 $target "${!pid}" "${!port}" 1 3000 300 json request
+    measure small_c16 $target "${!pid}" "${!port}" 16 10000 300 json request
+    measure small_c64 $target "${!pid}" "${!port}" 64 10000 300 json request
+    measure body_16k $target "${!pid}" "${!port}" 4 3000 16384 json request
+    measure body_1M $target "${!pid}" "${!port}" 4 300 1048576 json request
     measure paced $target "${!pid}" "${!port}" 24 48 300 "$paced" event
     measure burst $target "${!pid}" "${!port}" 1 2 300 "$burst" event
     pid=${target}tls_pid; port=${target}tls_port
-    measure tls_c16 $target "${!pid}" "${!port}" 16 20000 300 json request
+    measure tls_c16 $target "${!pid}" "${!port}" 16 7000 300 json request
     measure tls_paced $target "${!pid}" "${!port}" 24 48 300 "$paced" event
   done
-  measure small_c1 direct $$ "$plain" 1 4000 300 json request
-  measure small_c16 direct $$ "$plain" 16 30000 300 json request
-  measure small_c64 direct $$ "$plain" 64 30000 300 json request
+  measure small_c1 direct $$ "$plain" 1 3000 300 json request
+  measure small_c16 direct $$ "$plain" 16 10000 300 json request
+  measure small_c64 direct $$ "$plain" 64 10000 300 json request
 done
 
 # ---- memory: 1,000 open streams, an event a second ---------------------------------------------------------
