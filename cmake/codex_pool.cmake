@@ -5,7 +5,7 @@ target_include_directories(codex-pool_options INTERFACE ${PROJECT_SOURCE_DIR})
 # -Wnull-dereference: once optimised, g++ 12 warns falsely about moved std::optional.
 target_compile_options(codex-pool_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-align
-  -Wunused $<$<CONFIG:Debug>:-Wnull-dereference> -Wformat=2 -fno-omit-frame-pointer)
+  -Wunused $<$<CONFIG:Debug>:-Wnull-dereference> -Wformat=2 $<$<CONFIG:Debug>:-fno-omit-frame-pointer>)
 target_compile_definitions(codex-pool_options INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
   CODEX_POOL_VERSION="${PROJECT_VERSION}")

@@ -276,8 +276,8 @@ void Exchange::inspect()
                                               ? std::string_view(waiting.facts.fingerprint)
                                               : std::string_view(waiting.facts.conversation_id);
     if (!conversation.empty()) {
-        pin_key_ =
-            shared::pin_key(user_.view(), static_cast<std::uint8_t>(provider_->id()), conversation);
+        const auto provider = static_cast<std::uint8_t>(provider_->id());
+        pin_key_ = worker_.pin_keys.ask(user_.view(), provider, conversation);
         has_pin_key_ = true;
     }
 }

@@ -82,7 +82,8 @@ private:
         std::vector<std::pair<shared::AccountSlot, shared::Verdict>> refusals;
         bool relays_refusal = false; ///< nobody takes it: the client gets the vendor's own words
         RetryState retry;
-        std::string head; ///< of the request upstream
+        std::string head;    ///< of the request upstream
+        std::string project; ///< the account's, in quotes, where it stands in for the client's
         std::optional<UpstreamCall> call;
         std::string error_body; ///< beginning of an error's payload
         std::optional<shared::AccountSlot> pinned;
@@ -104,31 +105,31 @@ private:
     // -- exchange.cpp --------------------------------------------------------------------------------
     [[nodiscard]] const shared::http::RequestHead& head() const noexcept { return text_->head; }
 
-    [[nodiscard]] shared::net::Task<bool>
+    [[nodiscard, gnu::cold]] shared::net::Task<bool>
     answer_own(const OwnRoute& own, const AccessDecision& caller, std::string_view early);
     [[nodiscard]] shared::net::Task<bool> read_body(RequestBody::End taken);
-    [[nodiscard]] shared::net::Task<bool> answer_locally();
-    [[nodiscard]] shared::net::Task<bool> relay_to_admin(const AccessDecision& caller);
-    [[nodiscard]] PageCaller page_caller(const AccessDecision& caller) const;
+    [[nodiscard, gnu::cold]] shared::net::Task<bool> answer_locally();
+    [[nodiscard, gnu::cold]] shared::net::Task<bool> relay_to_admin(const AccessDecision& caller);
+    [[nodiscard, gnu::cold]] PageCaller page_caller(const AccessDecision& caller) const;
     void inspect();
     /// Who is calling, and the answer to those who may not.
     [[nodiscard]] AccessDecision approach(shared::Access needed, bool own_route);
-    [[nodiscard]] shared::net::Task<bool>
+    [[nodiscard, gnu::cold]] shared::net::Task<bool>
     turn_away(const AccessDecision& caller, std::string_view early);
     /// Whether the user's limits let the request in; counts it then.
     [[nodiscard]] shared::LimitHit admit();
     [[nodiscard]] std::string_view decoded_body();
-    [[nodiscard]] shared::net::Task<bool>
+    [[nodiscard, gnu::cold]] shared::net::Task<bool>
     refuse(shared::PoolError::Kind kind, std::string message, shared::UnixMillis retry_at = {});
-    [[nodiscard]] shared::net::Task<bool> refuse_early(
+    [[nodiscard, gnu::cold]] shared::net::Task<bool> refuse_early(
         shared::PoolError::Kind kind,
         std::string message,
         std::string_view early,
         shared::UnixMillis retry_at = {});
-    [[nodiscard]] shared::LocalReply error_reply(const shared::PoolError& error) const;
-    [[nodiscard]] shared::LocalReply healthz() const;
+    [[nodiscard, gnu::cold]] shared::LocalReply error_reply(const shared::PoolError& error) const;
+    [[nodiscard, gnu::cold]] shared::LocalReply healthz() const;
     /// Sends an answer of our own.
-    [[nodiscard]] shared::net::Task<bool> answer(shared::LocalReply reply);
+    [[nodiscard, gnu::cold]] shared::net::Task<bool> answer(shared::LocalReply reply);
     [[nodiscard]] ClientHead client_head(std::int64_t now_us) const noexcept;
     /// After the answer: whether the connection can go on.
     [[nodiscard]] bool can_go_on() noexcept;
@@ -139,16 +140,20 @@ private:
     [[nodiscard]] bool claim(const shared::Selection& selection);
     [[nodiscard]] shared::net::Task<UpstreamCall::End>
     call_upstream(const shared::Selection& selection);
-    [[nodiscard]] shared::net::Task<shared::Verdict> judge();
+    [[nodiscard, gnu::cold]] shared::net::Task<> read_error_body();
+    /// What the answer's head, and its body if that is an error's, say about the account.
+    [[nodiscard]] shared::Verdict judge();
     void learn(const shared::Verdict& verdict);
     void learn_about(shared::AccountSlot account, const shared::Verdict& verdict);
-    void learn_fault(AttemptEnd end);
-    [[nodiscard]] shared::net::Task<bool> give_up(AttemptEnd end, const shared::Verdict& verdict);
-    [[nodiscard]] shared::net::Task<bool> nobody_serves(const shared::Selection& selection);
-    [[nodiscard]] bool http_could_serve();
-    [[nodiscard]] shared::net::Task<bool> refuse_upgrade();
+    [[gnu::cold]] void learn_fault(AttemptEnd end);
+    [[nodiscard, gnu::cold]] shared::net::Task<bool>
+    give_up(AttemptEnd end, const shared::Verdict& verdict);
+    [[nodiscard, gnu::cold]] shared::net::Task<bool>
+    nobody_serves(const shared::Selection& selection);
+    [[nodiscard, gnu::cold]] bool http_could_serve();
+    [[nodiscard, gnu::cold]] shared::net::Task<bool> refuse_upgrade();
     [[nodiscard]] AttemptEnd attempt_end(UpstreamCall::End end) const noexcept;
-    void rearm() noexcept;
+    [[gnu::cold]] void rearm() noexcept;
     void end_probe();
     void load_candidates();
     [[nodiscard]] shared::SelectionQuery query();
@@ -159,8 +164,8 @@ private:
     // -- exchange_passthrough.cpp ----------------------------------------------------------------------
     /// Whether it goes out with the client's own credential.
     [[nodiscard]] bool passes_through(const AccessDecision& caller) const;
-    [[nodiscard]] shared::net::Task<bool> pass_through();
-    [[nodiscard]] shared::net::Task<UpstreamCall::End>
+    [[nodiscard, gnu::cold]] shared::net::Task<bool> pass_through();
+    [[nodiscard, gnu::cold]] shared::net::Task<UpstreamCall::End>
     call_with(const shared::Leg& leg, const shared::OwnCredential& own);
 
     // -- exchange_wait.cpp -----------------------------------------------------------------------------
@@ -169,22 +174,23 @@ private:
     /// The usual case: the choice could be claimed.
     [[nodiscard]] bool served_at_once(const shared::Selection& selection);
     /// Waits until an account is claimed, or none is worth waiting for (then without one).
-    [[nodiscard]] shared::net::Task<shared::Selection>
+    [[nodiscard, gnu::cold]] shared::net::Task<shared::Selection>
     wait_for_account(shared::Selection selection);
     /// Until when, and for whom (`ask.wants`); nothing if the selection stands.
-    [[nodiscard]] std::optional<shared::MonotonicMillis>
+    [[nodiscard, gnu::cold]] std::optional<shared::MonotonicMillis>
     worth_waiting(const shared::Selection& selection);
-    [[nodiscard]] bool comes_back_within(
+    [[nodiscard, gnu::cold]] bool comes_back_within(
         std::chrono::milliseconds time,
         const shared::PinnedStanding& pinned,
         shared::UnixMillis now) const;
-    void want_whoever_comes_soon(shared::UnixMillis horizon);
-    [[nodiscard]] shared::net::Task<> wait_for_turn(shared::MonotonicMillis until, bool for_pinned);
+    [[gnu::cold]] void want_whoever_comes_soon(shared::UnixMillis horizon);
+    [[nodiscard, gnu::cold]] shared::net::Task<>
+    wait_for_turn(shared::MonotonicMillis until, bool for_pinned);
     /// How long, in milliseconds.
-    [[nodiscard]] shared::net::Task<std::uint32_t> wait_for(const WaitFor& what);
+    [[nodiscard, gnu::cold]] shared::net::Task<std::uint32_t> wait_for(const WaitFor& what);
     [[nodiscard]] bool token_is_renewed() const noexcept;
     /// If the claimed account's token is about to end and its successor is on its way.
-    [[nodiscard]] shared::net::Task<> wait_for_token();
+    [[nodiscard, gnu::cold]] shared::net::Task<> wait_for_token();
     /// The conversation belongs to this account now; a move is counted and logged.
     void note_pin(shared::AccountSlot account);
 
@@ -209,7 +215,7 @@ private:
     void record(shared::RequestOutcome outcome);
     /// Takes a decision record for this request; once.
     void begin_decision();
-    void note_refusal(shared::PoolError::Kind kind, shared::UnixMillis retry_at);
+    [[gnu::cold]] void note_refusal(shared::PoolError::Kind kind, shared::UnixMillis retry_at);
 
     WorkerState& worker_;
     Session& session_;

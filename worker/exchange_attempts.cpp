@@ -105,7 +105,9 @@ Task<bool> Exchange::serve()
         attempt = attempt_end(end);
         verdict = Verdict();
         if (attempt == AttemptEnd::answered) {
-            verdict = co_await judge();
+            waiting.error_body.clear();
+            if (waiting.call->head().status >= 400) co_await read_error_body();
+            verdict = judge();
             if (session_.gone()) {
                 record(RequestOutcome::client_gone);
                 co_return false;
@@ -283,7 +285,6 @@ Task<UpstreamCall::End> Exchange::call_upstream(const Selection& selection)
 
     UpstreamRequest request;
     OutgoingBody body = waiting.body.outgoing();
-    std::string project;
     if (waiting.body.finished()) {
         request.body[0] = waiting.body.held();
         const shared::RequestFacts& facts = waiting.facts;
@@ -295,19 +296,26 @@ Task<UpstreamCall::End> Exchange::call_upstream(const Selection& selection)
             const bool decoded = !waiting.decoded.empty();
             const std::string_view whole =
                 decoded ? std::string_view(waiting.decoded) : waiting.body.held();
-            project = "\"" + account.project + "\"";
+            waiting.project = "\"" + account.project + "\"";
             request.body[0] = whole.substr(0, facts.project_offset);
-            request.body[1] = project;
+            request.body[1] = waiting.project;
             request.body[2] = whole.substr(facts.project_offset + facts.project_length);
             body.decoded = decoded;
-            body.length = whole.size() - facts.project_length + project.size();
+            body.length = whole.size() - facts.project_length + waiting.project.size();
         }
     } else {
         request.streamed = &waiting.body;
     }
     waiting.head.clear();
     append_upstream_head(
-        *provider_, leg, *origin_, head(), credential, body, worker_.request_names, waiting.head);
+        *provider_,
+        leg,
+        *origin_,
+        head(),
+        credential,
+        body,
+        worker_.request_memos(*provider_),
+        waiting.head);
     request.origin = origin_;
     proxy_ = account.proxy;
     request.proxy = proxy_;
@@ -317,7 +325,7 @@ Task<UpstreamCall::End> Exchange::call_upstream(const Selection& selection)
         streams_ || head().upgrades_to_websocket ? worker_.config.first_byte_timeout_seconds
                                                  : worker_.config.nonstream_timeout_seconds);
     waiting.call.emplace(worker_, session_, cancel_, deadline_, timings_);
-    co_return co_await waiting.call->run(request);
+    return waiting.call->run(request);
 }
 
 AttemptEnd Exchange::attempt_end(UpstreamCall::End end) const noexcept
@@ -334,33 +342,34 @@ AttemptEnd Exchange::attempt_end(UpstreamCall::End end) const noexcept
     }
 }
 
-Task<Verdict> Exchange::judge()
+Task<> Exchange::read_error_body()
 {
     UpstreamCall& call = *waiting_->call;
-    const shared::UnixMillis now = shared::now_unix();
     std::string& body = waiting_->error_body;
-    body.clear();
-    const bool error = call.head().status >= 400;
-    if (error) {
-        call.keep_head();
-        co_await call.read_error_body(body);
-        deadline_.clear();
-        // A body that does not end is no reason to give up: what was seen of it decides.
-        if (expired_ && !session_.gone()) {
-            expired_ = false;
-            cancel_.rearm();
-        }
-        const std::string_view coding = call.head().fields.find("content-encoding");
-        if (!coding.empty() && !shared::http::iequals(coding, "identity")) {
-            std::string decoded;
-            static_cast<void>(
-                shared::http::decode_all(coding, body, UpstreamCall::kErrorBodyBytesMax, decoded));
-            body = std::move(decoded);
-        }
-        if (body.size() > UpstreamCall::kErrorBodyBytesMax)
-            body.resize(UpstreamCall::kErrorBodyBytesMax);
+    call.keep_head();
+    co_await call.read_error_body(body);
+    deadline_.clear();
+    // A body that does not end is no reason to give up: what was seen of it decides.
+    if (expired_ && !session_.gone()) {
+        expired_ = false;
+        cancel_.rearm();
     }
-    Verdict verdict = provider_->classify(call.head(), body, now);
+    const std::string_view coding = call.head().fields.find("content-encoding");
+    if (!coding.empty() && !shared::http::iequals(coding, "identity")) {
+        std::string decoded;
+        static_cast<void>(
+            shared::http::decode_all(coding, body, UpstreamCall::kErrorBodyBytesMax, decoded));
+        body = std::move(decoded);
+    }
+    if (body.size() > UpstreamCall::kErrorBodyBytesMax)
+        body.resize(UpstreamCall::kErrorBodyBytesMax);
+}
+
+Verdict Exchange::judge()
+{
+    const UpstreamCall& call = *waiting_->call;
+    const shared::UnixMillis now = shared::now_unix();
+    Verdict verdict = provider_->classify(call.head(), waiting_->error_body, now);
     const shared::QuotaUpdate quota = provider_->quota_from_headers(call.head(), now);
     const bool served = verdict.outcome == Outcome::served;
     shared::learn_quota(worker_.segment, account_, quota, shared::EvidenceSource::header, now);
@@ -369,7 +378,7 @@ Task<Verdict> Exchange::judge()
         waiting_->refusals.emplace_back(account_, verdict);
     else if (!served)
         learn(verdict);
-    co_return verdict;
+    return verdict;
 }
 
 void Exchange::learn(const Verdict& verdict)

@@ -92,7 +92,7 @@ Exchange::call_with(const shared::Leg& leg, const shared::OwnCredential& own)
         head(),
         credential,
         body,
-        worker_.request_names,
+        worker_.request_memos(*provider_),
         waiting.head,
         true);
     request.origin = origin_;
@@ -102,7 +102,7 @@ Exchange::call_with(const shared::Leg& leg, const shared::OwnCredential& own)
         streams_ ? worker_.config.first_byte_timeout_seconds
                  : worker_.config.nonstream_timeout_seconds);
     waiting.call.emplace(worker_, session_, cancel_, deadline_, timings_);
-    co_return co_await waiting.call->run(request);
+    return waiting.call->run(request);
 }
 
 } // namespace worker

@@ -266,8 +266,9 @@ Task<> Exchange::wait_for_token()
 void Exchange::note_pin(AccountSlot account)
 {
     const std::optional<AccountSlot> before = waiting_->pinned;
+    if (before && *before == account) return; // looking it up has renewed it
     shared::set_pin(worker_.segment, pin_key_, account, shared::now_unix());
-    if (!before || *before == account) return;
+    if (!before) return;
     worker_.row().counters.pins_moved.fetch_add(1, std::memory_order_relaxed);
     worker_.segment.pin_moves.count(*before, account);
     shared::log::info(

@@ -88,7 +88,7 @@ void append_fields(const std::vector<Field>& list, Keep&& keep, std::string& hea
         if (keep(field)) {
             if (run == nullptr) run = begin;
         } else if (run != nullptr) {
-            head.append(run, begin);
+            head.append(run, static_cast<std::size_t>(begin - run));
             run = nullptr;
         }
     }
@@ -97,7 +97,7 @@ void append_fields(const std::vector<Field>& list, Keep&& keep, std::string& hea
     const char* end = last.name.data() + last.name.size();
     while (*end != '\n')
         ++end;
-    head.append(run, end + 1);
+    head.append(run, static_cast<std::size_t>(end + 1 - run));
 }
 
 } // namespace
@@ -106,7 +106,7 @@ void append_number(std::string& out, std::uint64_t number)
 {
     std::array<char, 24> digits{};
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number);
-    out.append(digits.data(), end.ptr);
+    out.append(digits.data(), static_cast<std::size_t>(end.ptr - digits.data()));
 }
 
 void append_upstream_head(
@@ -116,23 +116,28 @@ void append_upstream_head(
     const shared::http::RequestHead& request,
     const shared::AccountCredential& account,
     const OutgoingBody& body,
-    HeaderMemo& memo,
+    RequestMemos& memos,
     std::string& head,
     bool own_key)
 {
     const bool keeps = own_key && account.kind == shared::CredentialKind::api_key;
+    const auto never_sent = [&](std::string_view name) {
+        return is_never_sent(name) || (!keeps && provider.replaces_header(name, account.kind));
+    };
+    HeaderMemo& memo = keeps ? memos[0] : memos[static_cast<std::size_t>(account.kind)];
     head.reserve(request.head_bytes + account.token.size() + 256);
     head.append(request.method).append(" ").append(base.prefix);
     head += provider.upstream_target(leg, request, account);
-    head.append(" HTTP/1.1\r\nHost: ").append(base.authority()).append("\r\n");
+    head += " HTTP/1.1\r\nHost: ";
+    base.append_authority(head);
+    head += "\r\n";
     const bool named = connection_names_fields(request.fields);
     append_fields(
         request.fields.list,
         [&](const Field& field) {
-            if (memo.ask(field.name, is_never_sent)) return false;
+            if (memo.ask(field.name, never_sent)) return false;
             if (named && shared::http::is_hop_by_hop(field.name, request.fields)) return false;
-            if (body.decoded && iequals(field.name, "content-encoding")) return false;
-            return keeps || !provider.replaces_header(field.name, account);
+            return !body.decoded || !iequals(field.name, "content-encoding");
         },
         head);
     provider.append_credentials(account, request, head);

@@ -9,6 +9,7 @@
 #include "worker/request_ids.hpp"
 #include "worker/timings.hpp"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,8 +24,11 @@ struct OutgoingBody {
     bool decoded = false; ///< Content-Encoding was undone: the field is dropped
 };
 
-/// A request in an account's name. `memo` is for request fields of all providers. `own_key`: the credential is an API
-/// key or token of the client's own, so what names its organisation stays.
+/// Which request fields go to one provider, by kind of credential; `none` stands for API keys of the client's own.
+using RequestMemos = std::array<HeaderMemo, 3>;
+
+/// A request in an account's name. `memos` are those of `provider`. `own_key`: the credential is an API key or token of
+/// the client's own, so what names its organisation stays.
 void append_upstream_head(
     const shared::Provider& provider,
     const shared::Leg& leg,
@@ -32,7 +36,7 @@ void append_upstream_head(
     const shared::http::RequestHead& request,
     const shared::AccountCredential& account,
     const OutgoingBody& body,
-    HeaderMemo& memo,
+    RequestMemos& memos,
     std::string& head,
     bool own_key = false);
 

@@ -1,6 +1,7 @@
 #include "worker/session.hpp"
 
 #include "shared/base/log.hpp"
+#include "shared/http/scan.hpp"
 #include "worker/exchange.hpp"
 #include "worker/head_rewriter.hpp"
 
@@ -143,7 +144,8 @@ shared::net::Detached Session::run()
     if (reset_)
         stream_.reset();
     else {
-        if (secure && stream_.tls() != nullptr && !gone_) stream_.tls()->say_goodbye();
+        const bool open = stream_.descriptor().is_open() && !gone_;
+        if (secure && open && stream_.tls() != nullptr) stream_.tls()->say_goodbye();
         boost::system::error_code ignored;
         stream_.descriptor().close(ignored);
     }
@@ -205,7 +207,9 @@ Session::HeadEnd Session::take_head_bytes(std::string_view fresh, bool& more)
     std::size_t end = std::string_view::npos;
     if (before == 0) {
         // The usual case: all of it is here, and only the head is copied.
-        end = fresh.find(kEnd);
+        const char* const past = fresh.data() + fresh.size();
+        const char* const found = shared::http::scan::find_blank_line(fresh.data(), past);
+        if (found != past) end = static_cast<std::size_t>(found - fresh.data());
         const std::size_t take = end == std::string_view::npos ? fresh.size() : end + kEnd.size();
         bytes.assign(fresh.substr(0, std::min(take, shared::http::kHeadBytesMax + 1)));
     } else {

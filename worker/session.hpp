@@ -83,15 +83,15 @@ public:
     /// Sends at once what the socket takes; the rest is put into `rest`. False if the client is gone.
     [[nodiscard]] bool write_now(std::span<iovec> pieces, std::string& rest);
     /// Waits until `rest` is sent. False if the client is gone.
-    [[nodiscard]] shared::net::Task<bool> write_rest(std::string rest);
+    [[nodiscard, gnu::cold]] shared::net::Task<bool> write_rest(std::string rest);
 
     // -- for the server ----------------------------------------------------------------------------
 
     /// Ends the connection after the request that is under way. If there is none: now, or, if `patient`, when none
     /// comes soon, so that a request on its way to us is answered.
-    void drain(bool patient) noexcept;
+    [[gnu::cold]] void drain(bool patient) noexcept;
     /// Ends it in any case.
-    void abort() noexcept;
+    [[gnu::cold]] void abort() noexcept;
 
 private:
     enum class HeadEnd : std::uint8_t { complete, closed, refused };
@@ -100,13 +100,13 @@ private:
 
     shared::net::Detached run();
     /// Where the pool serves https. False: there is nobody to talk to.
-    [[nodiscard]] shared::net::Task<bool> begin_tls();
+    [[nodiscard, gnu::cold]] shared::net::Task<bool> begin_tls();
     [[nodiscard]] shared::net::Task<HeadEnd> read_head();
     [[nodiscard]] HeadEnd take_head_bytes(std::string_view fresh, bool& more);
-    [[nodiscard]] HeadEnd refuse_head(unsigned status, const char* reason);
-    [[nodiscard]] shared::net::Task<> linger();
+    [[nodiscard, gnu::cold]] HeadEnd refuse_head(unsigned status, const char* reason);
+    [[nodiscard, gnu::cold]] shared::net::Task<> linger();
     void watch_for_departure();
-    void departed(bool really) noexcept;
+    [[gnu::cold]] void departed(bool really) noexcept;
     void finish();
 
     WorkerState& worker_;

@@ -40,7 +40,7 @@ Task<bool> UpstreamCall::connect(const UpstreamRequest& request)
     co_return stream_ != nullptr;
 }
 
-Task<End> UpstreamCall::run(const UpstreamRequest& request)
+Task<End> UpstreamCall::run(UpstreamRequest request)
 {
     method_ = request.method;
     proxy_ = request.proxy;

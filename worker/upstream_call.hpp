@@ -60,7 +60,7 @@ public:
         shared::net::Deadline& deadline,
         Timings& timings) noexcept;
 
-    [[nodiscard]] shared::net::Task<End> run(const UpstreamRequest& request);
+    [[nodiscard]] shared::net::Task<End> run(UpstreamRequest request);
 
     // -- after `answered` --------------------------------------------------------------------------
 
@@ -71,11 +71,11 @@ public:
     [[nodiscard]] std::string_view early() const noexcept { return early_; }
 
     /// Copies the head and the early bytes, so that they survive waiting.
-    void keep_head();
+    [[gnu::cold]] void keep_head();
 
     /// Reads the beginning of the body (with the head kept), for a look at an error. The payload is appended to
     /// `body`; the raw bytes stay in early().
-    [[nodiscard]] shared::net::Task<> read_error_body(std::string& body);
+    [[nodiscard, gnu::cold]] shared::net::Task<> read_error_body(std::string& body);
 
     [[nodiscard]] shared::net::Stream& stream() noexcept { return *stream_; }
 
@@ -89,17 +89,17 @@ public:
     [[nodiscard]] bool reusable() const noexcept { return reusable_ && head_->keep_alive; }
 
     /// An answer that goes nowhere: keeps the connection if all of the answer was read.
-    void recycle(const shared::http::BaseUrl* origin);
+    [[gnu::cold]] void recycle(const shared::http::BaseUrl* origin);
 
     /// Why connecting failed.
     [[nodiscard]] const std::string& problem() const noexcept { return problem_; }
 
 private:
-    [[nodiscard]] shared::net::Task<bool> connect(const UpstreamRequest& request);
+    [[nodiscard, gnu::cold]] shared::net::Task<bool> connect(const UpstreamRequest& request);
     [[nodiscard]] shared::net::Task<End> send_rest(std::string rest, RequestBody* streamed);
     [[nodiscard]] shared::net::Task<End> read_head();
     [[nodiscard]] End take_head(std::string_view fresh, bool& more);
-    [[nodiscard]] bool stash_answer();
+    [[nodiscard, gnu::cold]] bool stash_answer();
 
     WorkerState& worker_;
     Session& session_;

@@ -62,6 +62,7 @@ WorkerState::WorkerState(
     std::size_t entries = 1;
     for (const auto& provider : registry.all())
         entries = std::max(entries, static_cast<std::size_t>(provider->id()) + 1);
+    request_names.resize(entries);
     response_names.resize(entries);
 }
 

@@ -13,7 +13,9 @@
 #include "worker/authenticate.hpp"
 #include "worker/client_address.hpp"
 #include "worker/decision_log.hpp"
+#include "worker/head_rewriter.hpp"
 #include "worker/header_memo.hpp"
+#include "worker/pin_key_memo.hpp"
 #include "worker/request_ids.hpp"
 #include "worker/upstream_pool.hpp"
 #include "worker/wait_room.hpp"
@@ -37,7 +39,7 @@ struct RequestText {
 struct WorkerState {
     /// One read is at most this much, for all connections together: nobody holds a buffer while waiting.
     static constexpr std::size_t kBufferBytes = std::size_t{256} * 1024;
-    static constexpr std::size_t kSpareTextsMax = 16;
+    static constexpr std::size_t kSpareTextsMax = 128;
 
     WorkerState(
         shared::net::Loop& event_loop,
@@ -83,8 +85,15 @@ struct WorkerState {
     shared::http::ResponseHead response;
     NoteRoom notes{};
 
-    HeaderMemo request_names;
-    std::vector<HeaderMemo> response_names; ///< by ProviderId; [0] = the admin child
+    PinKeyMemo pin_keys;
+    // By ProviderId; [0] = the admin child.
+    std::vector<RequestMemos> request_names;
+    std::vector<HeaderMemo> response_names;
+
+    [[nodiscard]] RequestMemos& request_memos(const shared::Provider& provider) noexcept
+    {
+        return request_names[static_cast<std::size_t>(provider.id())];
+    }
 
     [[nodiscard]] shared::WorkerSlot& row() const noexcept { return segment.workers[slot]; }
 

@@ -2,6 +2,7 @@
 
 #include "shared/http/head.hpp"
 
+#include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -89,10 +90,21 @@ Result<BaseUrl> with_authority(std::string_view authority, BaseUrl base)
 
 std::string BaseUrl::authority() const
 {
-    const bool v6 = host.find(':') != std::string::npos;
-    std::string out = v6 ? "[" + host + "]" : host;
-    if (port != (tls ? 443 : 80)) out += ":" + std::to_string(port);
+    std::string out;
+    append_authority(out);
     return out;
+}
+
+void BaseUrl::append_authority(std::string& to) const
+{
+    const bool v6 = host.find(':') != std::string::npos;
+    if (v6) to += '[';
+    to += host;
+    if (v6) to += ']';
+    if (port == (tls ? 443 : 80)) return;
+    std::array<char, 8> digits{':'};
+    const auto end = std::to_chars(digits.data() + 1, digits.data() + digits.size(), port);
+    to.append(digits.data(), static_cast<std::size_t>(end.ptr - digits.data()));
 }
 
 bool is_loopback_host(std::string_view host)

@@ -18,6 +18,7 @@ struct BaseUrl {
 
     /// Value of the Host header: host, and port if it is not the scheme's own.
     [[nodiscard]] std::string authority() const;
+    void append_authority(std::string& to) const;
     friend bool operator==(const BaseUrl&, const BaseUrl&) = default;
 };
 

@@ -3,6 +3,8 @@
 #include "shared/http/scan.hpp"
 
 #include <array>
+#include <bit>
+#include <cstring>
 
 namespace shared::http {
 namespace {
@@ -33,6 +35,19 @@ constexpr bool in(const CharSet& set, char c) noexcept
     return set[static_cast<unsigned char>(c)];
 }
 
+/// End of the token that begins at `p`.
+const char* skip_token(const char* p, const char* end) noexcept
+{
+    while (end - p >= 16) {
+        const std::uint32_t plain = scan::mask16(scan::letters_digits_dashes16(scan::load16(p)));
+        p += std::countr_one(plain);
+        if (plain != 0xFFFF) break;
+    }
+    while (p < end && in(kTokenChars, *p))
+        ++p;
+    return p;
+}
+
 constexpr char lower(char c) noexcept
 {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
@@ -40,11 +55,14 @@ constexpr char lower(char c) noexcept
 
 std::string_view trim(std::string_view text) noexcept
 {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
-        text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
-        text.remove_suffix(1);
-    return text;
+    const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+    const char* begin = text.data();
+    const char* end = begin + text.size();
+    while (begin < end && blank(*begin))
+        ++begin;
+    while (begin < end && blank(end[-1]))
+        --end;
+    return {begin, static_cast<std::size_t>(end - begin)};
 }
 
 /// Outcome of reading one part of the head; `none` means: go on.
@@ -189,8 +207,7 @@ Stop Reader::status_line(ResponseHead& head)
 Stop Reader::field(Field& field)
 {
     const char* start = at_;
-    while (at_ < end_ && in(kTokenChars, *at_))
-        ++at_;
+    at_ = skip_token(at_, end_);
     if (at_ == end_) return kNeedMore;
     if (*at_ != ':' || at_ == start) {
         if (at_ == start && (*at_ == ' ' || *at_ == '\t'))
@@ -333,8 +350,14 @@ const char* framing_fault(std::uint8_t minor_version, const Framing& framing) no
 bool iequals(std::string_view a, std::string_view b) noexcept
 {
     if (a.size() != b.size()) return false;
+    std::size_t i = 0;
     // Nearly all that differ do so in the first byte, and nearly all that do not are the same in case as well.
-    for (std::size_t i = 0; i < a.size(); ++i) {
+    for (std::uint64_t x = 0, y = 0; a.size() - i >= sizeof x; i += sizeof x) {
+        std::memcpy(&x, a.data() + i, sizeof x);
+        std::memcpy(&y, b.data() + i, sizeof y);
+        if (x != y) break;
+    }
+    for (; i < a.size(); ++i) {
         const int difference = a[i] ^ b[i];
         if (difference == 0) continue;
         if (difference != 0x20 || lower(a[i]) != lower(b[i])) return false;
@@ -356,7 +379,7 @@ bool list_contains(std::string_view value, std::string_view token) noexcept
 std::string_view Fields::find(std::string_view name) const noexcept
 {
     for (const Field& field : list) {
-        if (iequals(field.name, name)) return field.value;
+        if (field.name.size() == name.size() && iequals(field.name, name)) return field.value;
     }
     return {};
 }

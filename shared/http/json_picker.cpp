@@ -35,7 +35,9 @@ bool is_valid_scalar(JsonKind kind, std::string_view text) noexcept
 {
     if (kind == JsonKind::boolean) return text == "true" || text == "false";
     if (kind == JsonKind::null) return text == "null";
-    return text.find_first_not_of("0123456789+-.eE") == std::string_view::npos;
+    return std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+    });
 }
 
 void give_back(std::string& text)
@@ -207,11 +209,28 @@ const char* JsonPicker::begin_value(const char* p, const char* end)
     truncated_ = false;
     const char c = *p++;
     if (c == '"') {
-        state_ = targets_ != 0 ? State::string_kept : State::string_skipped;
-        return targets_ != 0 ? keep_string(p, end) : skip_string(p, end);
+        if (targets_ == 0) {
+            state_ = State::string_skipped;
+            return skip_string(p, end);
+        }
+        // Usually all of it is here and means what it says.
+        const char* const far =
+            static_cast<std::size_t>(end - p) > kValueBytesMax ? p + kValueBytesMax : end;
+        const char* const stop = scan::find_either(p, far, '"', '\\');
+        if (stop < far && *stop == '"') {
+            publish(JsonKind::string, {p, static_cast<std::size_t>(stop - p)}, offset(stop + 1));
+            return stop + 1;
+        }
+        state_ = State::string_kept;
+        return keep_string(p, end);
     }
     if (c == '{' || c == '[') {
         open_container(c == '[');
+        // An empty one that would be skipped needs no skipper.
+        if (p < end && *p == (c == '[' ? ']' : '}') && state_ == State::subtree_skipped) {
+            ++p;
+            close_container(offset(p));
+        }
         return p;
     }
     scalar_kind_ = kind_of(c);
@@ -219,9 +238,17 @@ const char* JsonPicker::begin_value(const char* p, const char* end)
         state_ = State::broken;
         return p;
     }
+    const char* const begin = p - 1;
+    while (p < end && is_scalar_byte(*p))
+        ++p;
+    const auto size = static_cast<std::size_t>(p - begin);
+    if (p < end && size <= kValueBytesMax) {
+        end_scalar({begin, size}, p);
+        return p;
+    }
     state_ = State::scalar;
-    if (targets_ != 0) scratch_ = c;
-    return read_scalar(p, end);
+    if (targets_ != 0) append({begin, size}, kValueBytesMax);
+    return p;
 }
 
 void JsonPicker::open_container(bool is_array)
@@ -311,16 +338,20 @@ const char* JsonPicker::read_scalar(const char* p, const char* end)
     while (p < end && is_scalar_byte(*p))
         ++p;
     if (targets_ != 0) append({start, static_cast<std::size_t>(p - start)}, kValueBytesMax);
-    if (p == end) return p;
-    if (targets_ == 0) {
-        value_done();
-    } else if (!is_valid_scalar(scalar_kind_, scratch_)) {
-        state_ = State::broken;
-    } else {
-        if (scalar_kind_ == JsonKind::null) scratch_.clear();
-        publish(scalar_kind_, offset(p));
-    }
+    if (p < end) end_scalar(scratch_, p);
     return p;
+}
+
+/// `text` is all of it, or its beginning if it is too long to be kept; `p` is behind it.
+void JsonPicker::end_scalar(std::string_view text, const char* p)
+{
+    if (targets_ == 0)
+        value_done();
+    else if (!is_valid_scalar(scalar_kind_, text))
+        state_ = State::broken;
+    else
+        publish(
+            scalar_kind_, scalar_kind_ == JsonKind::null ? std::string_view() : text, offset(p));
 }
 
 const char* JsonPicker::skip_string(const char* p, const char* end)
@@ -348,7 +379,7 @@ const char* JsonPicker::keep_string(const char* p, const char* end)
 {
     if (!decode(p, end, kValueBytesMax)) return p;
     if (truncated_) trim_cut_sequence(scratch_);
-    publish(JsonKind::string, offset(p));
+    publish(JsonKind::string, scratch_, offset(p));
     return p;
 }
 
@@ -367,8 +398,8 @@ const char* JsonPicker::skip_subtree(const char* p, const char* end)
     return p;
 }
 
-/// Reports the string or scalar in scratch_ for all of targets_.
-void JsonPicker::publish(JsonKind kind, std::uint64_t end_offset)
+/// Reports a string or scalar for all of targets_.
+void JsonPicker::publish(JsonKind kind, std::string_view text, std::uint64_t end_offset)
 {
     for_each_bit(targets_, [&](std::size_t i) {
         PickedValue& value = values_[i];
@@ -376,10 +407,7 @@ void JsonPicker::publish(JsonKind kind, std::uint64_t end_offset)
         value.truncated = truncated_;
         value.offset = value_offset_;
         value.length = end_offset - value_offset_;
-        if ((targets_ & (targets_ - 1)) == 0)
-            value.text.swap(scratch_);
-        else
-            value.text = scratch_;
+        value.text = text;
     });
     open_containers_ &= ~targets_;
     claimed_ |= targets_;

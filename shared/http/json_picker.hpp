@@ -177,7 +177,8 @@ private:
     void append_code_unit(std::size_t cap);
     void append_code_point(std::uint32_t code, std::size_t cap);
     void flush_surrogate(std::size_t cap);
-    void publish(JsonKind kind, std::uint64_t end_offset);
+    void end_scalar(std::string_view text, const char* p);
+    void publish(JsonKind kind, std::string_view text, std::uint64_t end_offset);
     void value_done();
 
     [[nodiscard]] bool in_array() const noexcept

@@ -44,6 +44,15 @@ using Bytes16 = std::uint8_t __attribute__((vector_size(16)));
     return reinterpret_cast<Bytes16>(bytes < all16(0x20)) | equal16(bytes, 0x7F);
 }
 
+/// What nearly all header names are made of alone.
+[[nodiscard]] inline Bytes16 letters_digits_dashes16(Bytes16 bytes) noexcept
+{
+    const Bytes16 letters = (bytes | all16(0x20)) - all16('a');
+    const Bytes16 digits = bytes - all16('0');
+    return reinterpret_cast<Bytes16>(letters < all16(26)) |
+           reinterpret_cast<Bytes16>(digits < all16(10)) | equal16(bytes, '-');
+}
+
 /// Bit i is set if byte i of the comparison result is.
 [[nodiscard]] inline std::uint32_t mask16(Bytes16 result) noexcept
 {
@@ -140,6 +149,25 @@ find_either(const char* p, const char* end, char a, char b) noexcept
     while (p < end && *p != a && *p != b)
         ++p;
     return p;
+}
+
+/// First "\r\n\r\n" in [p, end), or end.
+[[nodiscard]] inline const char* find_blank_line(const char* p, const char* end) noexcept
+{
+    const auto here = [](const char* at) {
+        return at[0] == '\r' && at[1] == '\n' && at[2] == '\r' && at[3] == '\n';
+    };
+    for (; end - p >= 19; p += 16) {
+        // Two CRs so near to each other are hardly anything else.
+        std::uint32_t mask = mask16(equal16(load16(p), '\r') & equal16(load16(p + 2), '\r'));
+        for (; mask != 0; mask &= mask - 1) {
+            const char* const at = p + std::countr_zero(mask);
+            if (here(at)) return at;
+        }
+    }
+    for (; end - p >= 4; ++p)
+        if (here(p)) return p;
+    return end;
 }
 
 /// First control character (0x00 to 0x1F, 0x7F) in [p, end), or end.

@@ -5,60 +5,74 @@
 #include <array>
 #include <cstddef>
 #include <new>
+#include <utility>
 
 namespace shared::net {
-
-inline constexpr std::size_t kFramesKeptMax = 32; ///< of one size
-
-struct FrameBlocks {
-    FrameBlocks() = default;
-    FrameBlocks(const FrameBlocks&) = delete;
-    FrameBlocks(FrameBlocks&&) = delete;
-    FrameBlocks& operator=(const FrameBlocks&) = delete;
-    FrameBlocks& operator=(FrameBlocks&&) = delete;
-
-    ~FrameBlocks()
-    {
-        while (count > 0)
-            ::operator delete(blocks[--count]);
-    }
-
-    std::array<void*, kFramesKeptMax> blocks{};
-    std::size_t count = 0;
-};
 
 class FrameMemory {
 public:
     static constexpr std::size_t kStepBytes = 128; ///< sizes are rounded up to multiples
     static constexpr std::size_t kClasses = 24;    ///< larger blocks come from the heap
+    static constexpr std::size_t kKeptMax = 128;   ///< of one size
 
     [[nodiscard]] static void* take(std::size_t size)
     {
         const std::size_t index = (size - 1) / kStepBytes;
         if (index >= kClasses || !kReuse) return ::operator new(size);
-        FrameBlocks& kept = classes_[index];
-        if (kept.count == 0) return ::operator new((index + 1) * kStepBytes);
-        return kept.blocks[--kept.count];
+        Kept& kept = kept_[index];
+        if (kept.first == nullptr) return ::operator new((index + 1) * kStepBytes);
+        Block* const block = kept.first;
+        kept.first = block->next;
+        --kept.count;
+        return block;
     }
 
-    static void give(void* block, std::size_t size) noexcept
+    static void give(void* memory, std::size_t size) noexcept
     {
         const std::size_t index = (size - 1) / kStepBytes;
-        if (index >= kClasses || !kReuse || classes_[index].count == kFramesKeptMax) {
-            ::operator delete(block);
+        if (index >= kClasses || !kReuse || kept_[index].count == kKeptMax) {
+            ::operator delete(memory);
             return;
         }
-        FrameBlocks& kept = classes_[index];
-        kept.blocks[kept.count++] = block;
+        Kept& kept = kept_[index];
+        if (kept.count == 0) giver_back_.waits = true; // a thread's first use of it makes it
+        kept.first = new (memory) Block{kept.first};
+        ++kept.count;
     }
 
 private:
+    /// A block that is kept, in its own first bytes.
+    struct Block {
+        Block* next;
+    };
+
+    struct Kept {
+        Block* first;
+        std::size_t count;
+    };
+
+    /// At the end of its thread.
+    struct GiverBack {
+        bool waits;
+
+        ~GiverBack()
+        {
+            for (Kept& kept : kept_) {
+                while (kept.first != nullptr)
+                    ::operator delete(std::exchange(kept.first, kept.first->next));
+                kept.count = kKeptMax; // what is given later is not kept
+            }
+        }
+    };
+
 #if defined(__SANITIZE_ADDRESS__)
     static constexpr bool kReuse = false; // a reused block would hide a use after free
 #else
     static constexpr bool kReuse = true;
 #endif
-    static inline thread_local std::array<FrameBlocks, kClasses> classes_;
+    // Apart from its destruction: what needs none is reached without asking whether it was initialised.
+    static inline constinit thread_local std::array<Kept, kClasses> kept_{};
+    static inline thread_local GiverBack giver_back_;
 };
 
 /// Base of a class whose objects come from there.

@@ -3,6 +3,7 @@
 ///
 /// Facts are from reference/wire.md and reference/clients.md (Claude Code 2.1.330) unless a line says otherwise.
 
+#include "shared/http/spare_pickers.hpp"
 #include "shared/providers/claude_wire.hpp"
 #include "shared/providers/credential_json.hpp"
 #include "shared/providers/fingerprint.hpp"
@@ -170,8 +171,8 @@ public:
         const Leg& leg,
         const http::RequestHead& request,
         const AccountCredential& account) const override;
-    [[nodiscard]] bool replaces_header(
-        std::string_view name, const AccountCredential& account) const noexcept override;
+    [[nodiscard]] bool
+    replaces_header(std::string_view name, CredentialKind kind) const noexcept override;
     void append_credentials(
         const AccountCredential& account,
         const http::RequestHead& request,
@@ -335,7 +336,8 @@ LocalReply ClaudeProvider::answer_locally(
 std::string ClaudeProvider::session_of_user_id(const std::string& user_id) const
 {
     if (!user_id.empty() && user_id.front() == '{') {
-        http::JsonPicker picker(user_id_paths_, http::JsonMatch::first);
+        const http::BorrowedPicker borrowed(user_id_paths_, http::JsonMatch::first);
+        http::JsonPicker& picker = *borrowed;
         picker.feed(user_id);
         if (picker[0].is_string() && !picker[0].truncated) return picker[0].text;
         return {};
@@ -352,7 +354,9 @@ RequestFacts ClaudeProvider::inspect(
     const bool session_known = !facts.conversation_id.empty();
     if (body.empty()) return facts;
 
-    http::JsonPicker picker(session_known ? model_paths_ : request_paths_, http::JsonMatch::first);
+    const http::BorrowedPicker borrowed(
+        session_known ? model_paths_ : request_paths_, http::JsonMatch::first);
+    http::JsonPicker& picker = *borrowed;
     picker.feed(body);
     facts.body_malformed = is_no_object(picker, body);
     if (picker[req_model].is_string()) facts.model.assign(picker[req_model].text);
@@ -379,10 +383,9 @@ std::string ClaudeProvider::upstream_target(
     return target;
 }
 
-bool ClaudeProvider::replaces_header(
-    std::string_view name, const AccountCredential& account) const noexcept
+bool ClaudeProvider::replaces_header(std::string_view name, CredentialKind kind) const noexcept
 {
-    return account.kind == CredentialKind::oauth && http::iequals(name, "anthropic-beta");
+    return kind == CredentialKind::oauth && http::iequals(name, "anthropic-beta");
 }
 
 void ClaudeProvider::append_credentials(

@@ -175,8 +175,7 @@ std::string CodexProvider::upstream_target(
     return target;
 }
 
-bool CodexProvider::replaces_header(
-    std::string_view name, const AccountCredential& /*account*/) const noexcept
+bool CodexProvider::replaces_header(std::string_view name, CredentialKind /*kind*/) const noexcept
 {
     // They name the client's own organisation, which the pool's account does not belong to: the
     // upstream would answer 401 and a good account would be blamed.

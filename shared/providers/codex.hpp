@@ -107,8 +107,8 @@ public:
         const Leg& leg,
         const http::RequestHead& request,
         const AccountCredential& account) const override;
-    [[nodiscard]] bool replaces_header(
-        std::string_view name, const AccountCredential& account) const noexcept override;
+    [[nodiscard]] bool
+    replaces_header(std::string_view name, CredentialKind kind) const noexcept override;
     void append_credentials(
         const AccountCredential& account,
         const http::RequestHead& request,

@@ -146,14 +146,16 @@ void set_usage(const Usage& usage, ResponseFacts& facts)
 void read_usage(Values values, std::size_t at, ResponseFacts& facts)
 {
     const Values u = values.subspan(at, 5);
-    if (!token_count(u[us_input]) && !token_count(u[us_output])) return;
+    const auto input = token_count(u[us_input]);
+    const auto output = token_count(u[us_output]);
+    if (!input && !output) return;
     const PickedValue& cached =
         u[us_cached].kind == http::JsonKind::number ? u[us_cached] : u[us_cache_read];
     set_usage(
-        {.input = tokens(u[us_input]),
+        {.input = {input.value_or(0)},
          .cached_input = tokens(cached),
          .cache_creation = {},
-         .output = tokens(u[us_output]),
+         .output = {output.value_or(0)},
          .reasoning = tokens(u[us_reasoning])},
         facts);
 }
@@ -210,6 +212,11 @@ SentWindow legacy_window(Values w)
 
 void read_quota(Values v, UnixMillis now, QuotaUpdate& quota)
 {
+    const Values mine = v.subspan(ev_primary);
+    const bool any = std::any_of(mine.begin(), mine.end(), [](const PickedValue& value) {
+        return value.kind != http::JsonKind::absent;
+    });
+    if (!any) return; // as of nearly all answers
     // Limits of single models or features are named; only the account's own counts for the pick.
     const PickedValue& limit = v[ev_metered_limit];
     if (limit.is_string() && !limit.text.empty() && limit.text != "codex") return;

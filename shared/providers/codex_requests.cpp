@@ -1,3 +1,4 @@
+#include "shared/http/spare_pickers.hpp"
 #include "shared/providers/codex.hpp"
 #include "shared/providers/fingerprint.hpp"
 #include "shared/providers/verdicts.hpp"
@@ -113,7 +114,8 @@ std::string id_in_head(const http::RequestHead& request)
 /// Of a body whose conversation is known from the head: stops reading as soon as it can.
 void inspect_briefly(const http::JsonPaths& paths, std::string_view body, RequestFacts& facts)
 {
-    JsonPicker picker(paths, JsonMatch::first);
+    const http::BorrowedPicker borrowed(paths, JsonMatch::first);
+    JsonPicker& picker = *borrowed;
     std::size_t piece_size = kFirstPiece;
     while (!body.empty() && !picker.malformed() && !picker.satisfied()) {
         if (facts.stream && picker[body_model].is_string()) break;
@@ -129,7 +131,8 @@ void inspect_briefly(const http::JsonPaths& paths, std::string_view body, Reques
 
 void inspect_fully(const http::JsonPaths& paths, std::string_view body, RequestFacts& facts)
 {
-    JsonPicker picker(paths, JsonMatch::first);
+    const http::BorrowedPicker borrowed(paths, JsonMatch::first);
+    JsonPicker& picker = *borrowed;
     picker.feed(body);
     facts.body_malformed = picker.malformed() || !(picker.complete() || picker.satisfied());
     if (picker[body_model].is_string()) facts.model.assign(picker[body_model].text);
@@ -199,7 +202,8 @@ RequestFacts CodexProvider::inspect(
 
 RequestFacts CodexProvider::inspect_message(std::string_view json) const
 {
-    JsonPicker picker(message_paths_, JsonMatch::first);
+    const http::BorrowedPicker borrowed(message_paths_, JsonMatch::first);
+    JsonPicker& picker = *borrowed;
     picker.feed(json);
     RequestFacts facts;
     if (!picker[message_type].is_string() || picker[message_type].text != "response.create")

@@ -128,9 +128,12 @@ Route responses(const http::RequestHead& request, std::string_view rest, bool pl
     std::string path = "/responses";
     if (!turn) path += rest;
 
-    std::vector<Leg> legs{leg(CredentialKind::oauth, Upstream::codex, path)};
+    std::vector<Leg> legs;
+    legs.reserve(platform ? 2 : 1);
+    legs.push_back(leg(CredentialKind::oauth, Upstream::codex, path));
     legs.front().websocket = turn;
-    if (platform) legs.push_back(leg(CredentialKind::api_key, Upstream::openai_api, path));
+    if (platform)
+        legs.push_back(leg(CredentialKind::api_key, Upstream::openai_api, std::move(path)));
     Route route = to_upstream(std::move(legs));
     route.conversation = true; // a sub-resource belongs to the account that made it
     // Asking for a stored response again spends nothing, although the answer repeats its usage.

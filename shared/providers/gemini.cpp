@@ -3,6 +3,7 @@
 ///
 /// Facts are from reference/wire.md and reference/clients.md (Gemini CLI 0.61.0) unless a line says otherwise.
 
+#include "shared/http/spare_pickers.hpp"
 #include "shared/providers/credential_json.hpp"
 #include "shared/providers/fingerprint.hpp"
 #include "shared/providers/gemini_wire.hpp"
@@ -206,8 +207,8 @@ public:
         const http::RequestHead& request,
         const AccountCredential& account) const override;
 
-    [[nodiscard]] bool replaces_header(
-        std::string_view /*name*/, const AccountCredential& /*account*/) const noexcept override
+    [[nodiscard]] bool
+    replaces_header(std::string_view /*name*/, CredentialKind /*kind*/) const noexcept override
     {
         return false;
     }
@@ -352,7 +353,9 @@ void GeminiProvider::inspect_code_assist(
 {
     const std::string_view verb = verb_of(request.path);
     const bool names_companion = verb == "loadCodeAssist" || verb == "onboardUser";
-    http::JsonPicker picker(names_companion ? account_paths_ : turn_paths_, http::JsonMatch::first);
+    const http::BorrowedPicker borrowed(
+        names_companion ? account_paths_ : turn_paths_, http::JsonMatch::first);
+    http::JsonPicker& picker = *borrowed;
     picker.feed(body);
     facts.body_malformed = is_no_object(picker, body);
     if (picker[ca_model].is_string()) facts.model.assign(picker[ca_model].text);
@@ -373,7 +376,8 @@ void GeminiProvider::inspect_code_assist(
 
 void GeminiProvider::inspect_public(std::string_view body, RequestFacts& facts) const
 {
-    http::JsonPicker picker(public_paths_, http::JsonMatch::first);
+    const http::BorrowedPicker borrowed(public_paths_, http::JsonMatch::first);
+    http::JsonPicker& picker = *borrowed;
     picker.feed(body);
     facts.body_malformed = is_no_object(picker, body);
     facts.fingerprint = fingerprint_of(facts.model, picker[0], body);

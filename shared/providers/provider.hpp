@@ -420,10 +420,11 @@ public:
         const http::RequestHead& request,
         const AccountCredential& account) const = 0;
 
-    /// True if append_credentials() writes this field itself, so that the client's must not be relayed. The pool
-    /// drops all known credential fields (Authorization, Cookie, X-Api-Key …) before asking.
+    /// True if append_credentials() writes this field itself for accounts of this kind, so that the client's must not
+    /// be relayed; the answer is remembered. The pool drops all known credential fields (Authorization, Cookie,
+    /// X-Api-Key …) before asking.
     [[nodiscard]] virtual bool
-    replaces_header(std::string_view name, const AccountCredential& account) const noexcept = 0;
+    replaces_header(std::string_view name, CredentialKind kind) const noexcept = 0;
 
     /// Appends "Name: value\r\n" lines that authenticate the request as `account`.
     virtual void append_credentials(

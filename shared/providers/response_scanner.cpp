@@ -1,3 +1,4 @@
+#include "shared/http/spare_pickers.hpp"
 #include "shared/providers/provider.hpp"
 
 #include <utility>
@@ -11,32 +12,15 @@ bool says_event_stream(std::string_view content_type) noexcept
     return http::iequals(content_type.substr(0, kEventStream.size()), kEventStream);
 }
 
-/// A picker has four kilobytes, an event needs one for microseconds, and a worker has thousands of streams. So streams
-/// own one only while an event of theirs is open, and between events one waits here for whoever is next: making
-/// one anew costs as much as reading a small event. Per thread, because a Provider may be shared between threads and
-/// has no state; workers have one thread.
-struct SparePicker {
-    const http::JsonPaths* paths = nullptr;
-    std::size_t size = 0; ///< of *paths then: the same address may hold another list by now
-    std::unique_ptr<http::JsonPicker> picker;
-};
-
-thread_local SparePicker spare;
-
+/// Thousands of streams wait between their events: they own a picker only while an event of theirs is open.
 std::unique_ptr<http::JsonPicker> take_picker(const http::JsonPaths& paths)
 {
-    if (spare.picker && spare.paths == &paths && spare.size == paths.size())
-        return std::move(spare.picker);
-    return std::make_unique<http::JsonPicker>(paths);
+    return http::take_picker(paths, http::JsonMatch::last);
 }
 
 void give_back(const http::JsonPaths& paths, std::unique_ptr<http::JsonPicker> picker)
 {
-    if (!picker) return;
-    picker->reset();
-    spare.paths = &paths;
-    spare.size = paths.size();
-    spare.picker = std::move(picker);
+    http::give_back(paths, http::JsonMatch::last, std::move(picker));
 }
 
 } // namespace

@@ -93,6 +93,9 @@ std::optional<std::int64_t> token_count(const http::PickedValue& value)
 
 bool starts_with_any_case(std::string_view text, std::string_view prefix) noexcept
 {
+    if (text.size() < prefix.size()) return false;
+    // Nearly all that differ do so in the first byte; bit 0x20 is all that tells a letter from its other case.
+    if (!prefix.empty() && ((text.front() ^ prefix.front()) & ~0x20) != 0) return false;
     return http::iequals(text.substr(0, prefix.size()), prefix);
 }
 

@@ -271,9 +271,9 @@ TEST_F(ClaudeTest, OauthNeedsItsBetaOnce)
     EXPECT_THAT(
         credentials(there, oauth_), HasSubstr("\r\nanthropic-beta: a-1, oauth-2025-04-20,b-2\r\n"));
     EXPECT_EQ(credentials(several, key_), "X-Api-Key: sk-ant-api03-test\r\n");
-    EXPECT_TRUE(claude_->replaces_header("Anthropic-Beta", oauth_));
-    EXPECT_FALSE(claude_->replaces_header("Anthropic-Beta", key_));
-    EXPECT_FALSE(claude_->replaces_header("anthropic-version", oauth_));
+    EXPECT_TRUE(claude_->replaces_header("Anthropic-Beta", CredentialKind::oauth));
+    EXPECT_FALSE(claude_->replaces_header("Anthropic-Beta", CredentialKind::api_key));
+    EXPECT_FALSE(claude_->replaces_header("anthropic-version", CredentialKind::oauth));
 }
 
 // ---- evidence -------------------------------------------------------------------------------------------

@@ -463,8 +463,8 @@ TEST_F(CodexTest, AuthorizesAsTheAccount)
     head.clear();
     codex->append_credentials({CredentialKind::api_key, "sk", "ignored"}, request, head);
     EXPECT_EQ(head, "Authorization: Bearer sk\r\n");
-    EXPECT_TRUE(codex->replaces_header("OpenAI-Organization", {}));
-    EXPECT_FALSE(codex->replaces_header("OpenAI-Beta", {}));
+    EXPECT_TRUE(codex->replaces_header("OpenAI-Organization", CredentialKind::oauth));
+    EXPECT_FALSE(codex->replaces_header("OpenAI-Beta", CredentialKind::oauth));
 }
 
 // ---- evidence -------------------------------------------------------------------------------------------------
