@@ -53,6 +53,15 @@ Followed* look_up(int fd) noexcept
     return index < followed.size() ? &followed[index] : nullptr;
 }
 
+/// Registers a followed socket: for its end as well, and under its number, which no address is as small as.
+int follow(int epoll, int operation, int fd, std::uint32_t events) noexcept
+{
+    epoll_event own{};
+    own.events = events | EPOLLRDHUP;
+    own.data.u64 = static_cast<std::uint64_t>(fd);
+    return ::epoll_ctl(epoll, operation, fd, &own);
+}
+
 int add(int epoll, int fd, epoll_event* event) noexcept
 {
     Followed* known = look_up(fd);
@@ -61,10 +70,7 @@ int add(int epoll, int fd, epoll_event* event) noexcept
         return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, event);
     }
     *known = {event->data.ptr, event->events, State::unknown};
-    epoll_event own{};
-    own.events = event->events | EPOLLRDHUP;
-    own.data.u64 = static_cast<std::uint64_t>(fd); // no address is that small
-    return ::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &own);
+    return follow(epoll, EPOLL_CTL_ADD, fd, event->events);
 }
 
 /// Asio asks for the event again at each wait, for it cannot know whether the last one was used up.
@@ -76,10 +82,7 @@ int modify(int epoll, int fd, epoll_event* event) noexcept
     const bool reads = fd == begins_to_read;
     if (known->state == State::dry && reads && event->events == known->events) return 0;
     known->events = event->events;
-    epoll_event own{};
-    own.events = event->events | EPOLLRDHUP;
-    own.data.u64 = static_cast<std::uint64_t>(fd);
-    return ::epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &own);
+    return follow(epoll, EPOLL_CTL_MOD, fd, event->events);
 }
 
 int pool_epoll_ctl(int epoll, int operation, int fd, epoll_event* event) noexcept

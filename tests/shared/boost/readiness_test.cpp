@@ -92,6 +92,18 @@ protected:
         return woken_;
     }
 
+    void wait_for_room()
+    {
+        bool writable = false;
+        [](net::Stream& stream, bool& done) -> net::Detached {
+            const bool waited = co_await stream.writable();
+            done = waited;
+        }(*stream_, writable);
+        loop_.restart();
+        loop_.run_one();
+        EXPECT_TRUE(writable);
+    }
+
     /// Lets the loop hear of what has happened, whether anybody waits for it or not.
     void hear()
     {
@@ -105,6 +117,23 @@ protected:
     int peer_ = -1;
     bool woken_ = false;
 };
+
+TEST_F(Readiness, NothingIsAskedOfEpollAfterADryRead)
+{
+    for (const bool writes_before : {false, true}) {
+        if (writes_before) wait_for_room(); // epoll is asked for both from then on
+        ASSERT_TRUE(waited([this] { send("ab"); }));
+        EXPECT_EQ(read(1), "a");
+        ran_dry(stream_->fd()); // a lie: asking epoll would tell of what is left
+        wait();
+        hear();
+        EXPECT_FALSE(woken_) << writes_before;
+        send("c");
+        hear();
+        EXPECT_TRUE(woken_) << writes_before;
+        EXPECT_EQ(read(), "bc");
+    }
+}
 
 TEST_F(Readiness, BytesThatComeAfterAShortRead)
 {
@@ -187,14 +216,7 @@ TEST_F(Readiness, AWaitForRoomInBetween)
 {
     ASSERT_TRUE(waited([this] { send("a"); }));
     EXPECT_EQ(read(), "a");
-    bool writable = false;
-    [](net::Stream& stream, bool& done) -> net::Detached {
-        const bool waited = co_await stream.writable();
-        done = waited;
-    }(*stream_, writable);
-    loop_.restart();
-    loop_.run_one();
-    EXPECT_TRUE(writable);
+    wait_for_room();
     for (const char* each : {"b", "c"}) {
         ASSERT_TRUE(waited([&] { send(each); }));
         EXPECT_EQ(read(), each);
