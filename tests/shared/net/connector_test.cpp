@@ -227,35 +227,30 @@ TEST_F(ConnectorTest, SpeaksTlsAndResumes)
     EXPECT_EQ(resumed, 1);
 }
 
-/// The same as serve_tls(), with the first answer in two parts: the second when `may_go_on`.
-void serve_tls_in_two_parts(SSL_CTX* context, int fd, const std::atomic<bool>& may_go_on)
+/// A TLS server's side whose bytes the test sends itself. `greet` is called after the handshake; then, as after each
+/// thing the client says, `send` gets all that OpenSSL has to say, at once.
+void serve_tls_by_hand(
+    SSL_CTX* context,
+    int fd,
+    const std::function<void(SSL*)>& greet,
+    const std::function<void(std::string_view)>& send)
 {
     SSL* ssl = SSL_new(context);
     BIO* in = BIO_new(BIO_s_mem());
     BIO* out = BIO_new(BIO_s_mem());
     SSL_set_bio(ssl, in, out);
-    bool first = true;
-    const auto send = [&] {
-        char* bytes = nullptr;
-        const auto size = static_cast<std::size_t>(BIO_get_mem_data(out, &bytes));
-        if (size == 0) return;
-        std::string_view left(bytes, size);
-        if (std::exchange(first, false)) {
-            (void)::send(fd, left.data(), 60, MSG_NOSIGNAL); // within the first record
-            left.remove_prefix(60);
-            for (int i = 0; i < 10'000 && !may_go_on; ++i)
-                std::this_thread::sleep_for(std::chrono::milliseconds(1));
-            if (!may_go_on) left = {};
-        }
-        (void)::send(fd, left.data(), left.size(), MSG_NOSIGNAL);
-        (void)BIO_reset(out);
-    };
     std::array<char, 4096> buffer{};
     bool greeted = false;
     for (ssize_t got = 0; (got = ::recv(fd, buffer.data(), buffer.size(), 0)) > 0;) {
         BIO_write(in, buffer.data(), static_cast<int>(got));
-        if (SSL_accept(ssl) == 1 && !std::exchange(greeted, true)) SSL_write(ssl, "hello", 5);
-        send();
+        if (!greeted && SSL_accept(ssl) == 1) {
+            greeted = true;
+            greet(ssl);
+        }
+        char* bytes = nullptr;
+        const auto size = static_cast<std::size_t>(BIO_get_mem_data(out, &bytes));
+        if (size > 0) send({bytes, size});
+        (void)BIO_reset(out);
     }
     SSL_free(ssl);
 }
@@ -263,7 +258,21 @@ void serve_tls_in_two_parts(SSL_CTX* context, int fd, const std::atomic<bool>& m
 TEST_F(ConnectorTest, WaitsForTheRestOfARecordWithoutSpinning)
 {
     std::atomic<bool> may_go_on{false};
-    Listener listener([&](int fd) { serve_tls_in_two_parts(server_.get(), fd, may_go_on); });
+    bool first = true;
+    Listener listener([&](int fd) {
+        const auto in_two_parts = [&](std::string_view bytes) {
+            if (std::exchange(first, false)) {
+                (void)::send(fd, bytes.data(), 60, MSG_NOSIGNAL); // within the first record
+                bytes.remove_prefix(60);
+                for (int i = 0; i < 10'000 && !may_go_on; ++i)
+                    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                if (!may_go_on) return;
+            }
+            (void)::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        };
+        const auto hello = [](SSL* ssl) { SSL_write(ssl, "hello", 5); };
+        serve_tls_by_hand(server_.get(), fd, hello, in_two_parts);
+    });
     Connector connector(loop_, client_.get(), proxy_);
     // While the handshake waits, the loop must get to other things.
     boost::asio::steady_timer timer(loop_, std::chrono::milliseconds(20));
@@ -279,6 +288,47 @@ TEST_F(ConnectorTest, WaitsForTheRestOfARecordWithoutSpinning)
     };
     run(attempt);
     EXPECT_EQ(heard, "hello") << problem;
+}
+
+TEST_F(ConnectorTest, NoticesAGoodbyeThatCameWithTheLastBytes)
+{
+    // The server keeps the connection open below TLS: no other event tells of the end.
+    Listener listener([&](int fd) {
+        const auto at_once = [fd](std::string_view bytes) {
+            (void)::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        };
+        const auto hello_and_goodbye = [](SSL* ssl) {
+            SSL_write(ssl, "hello", 5);
+            SSL_shutdown(ssl);
+        };
+        serve_tls_by_hand(server_.get(), fd, hello_and_goodbye, at_once);
+    });
+    Connector connector(loop_, client_.get(), proxy_);
+    std::string heard;
+    bool ended = false;
+    const http::BaseUrl base = url(true, "localhost", listener.port);
+    std::unique_ptr<Stream> stream;
+    const auto attempt = [&]() -> Detached {
+        CancelToken cancel;
+        Connection connection = co_await connector.connect(base, cancel);
+        stream = std::move(connection.stream);
+        if (!stream) co_return;
+        std::array<char, 100> buffer{};
+        for (bool waited = true; waited && !ended;) {
+            waited = co_await stream->readable();
+            const IoResult got = stream->read_some(buffer.data(), buffer.size());
+            if (got.ok()) heard.append(buffer.data(), got.bytes);
+            ended = got.status == IoStatus::end;
+        }
+    };
+    attempt();
+    loop_.run_for(std::chrono::seconds(10));
+    EXPECT_EQ(heard, "hello");
+    EXPECT_TRUE(ended);
+    if (stream) stream->abort();
+    loop_.restart();
+    loop_.poll();
+    stream.reset();
 }
 
 TEST_F(ConnectorTest, RefusesAnotherNameAndAnUnknownAuthority)
