@@ -44,8 +44,8 @@ public:
     /// status ok. With TLS a later call must go on at the byte where this one stopped.
     [[nodiscard]] IoResult write_some(std::span<const iovec> pieces) noexcept;
 
-    /// Bytes wait inside the TLS layer: read_some() will give some although the socket may never become
-    /// readable.
+    /// Bytes, or the peer's goodbye, wait inside the TLS layer: read_some() will give them although the socket may
+    /// never become readable.
     [[nodiscard]] bool has_buffered() const noexcept { return tls_ && tls_->has_buffered(); }
 
     /// The next read_some() is likely to give something without waiting: bytes wait inside the TLS layer, and the last
