@@ -13,6 +13,7 @@
 #include <limits>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 namespace supervisor {
 namespace {
@@ -154,31 +155,45 @@ struct FinalizeStatement {
     void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
 };
 
-/// A prepared statement; binds in the order of its question marks.
+/// A prepared statement; binds in the order of its question marks. What stands at a mark stays there: most values of a
+/// row are those of the row before, and to compare costs less than to bind.
 class Statement {
 public:
-    Statement(sqlite3* db, const char* sql) noexcept
+    Statement(sqlite3* db, const char* sql)
     {
         sqlite3_stmt* raw = nullptr;
         sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &raw, nullptr);
         statement_.reset(raw);
+        bound_.resize(raw == nullptr ? 0 : sqlite3_bind_parameter_count(raw));
     }
 
     [[nodiscard]] bool valid() const noexcept { return statement_ != nullptr; }
 
-    /// The text must live until reset().
-    Statement& operator<<(std::string_view text) noexcept
+    Statement& operator<<(std::string_view text)
     {
-        const char* data = text.empty() ? "" : text.data();
-        const auto size = static_cast<int>(text.size());
-        sqlite3_bind_text(statement_.get(), ++bound_, data, size, SQLITE_STATIC);
+        Bound& bound = bound_[next_++];
+        if (bound.kind == Bound::Kind::text && bound.text == text) return *this;
+        bound.text = text;
+        const int code = sqlite3_bind_text(
+            statement_.get(),
+            static_cast<int>(next_),
+            bound.text.c_str(),
+            static_cast<int>(text.size()),
+            SQLITE_STATIC);
+        bound.kind = code == SQLITE_OK ? Bound::Kind::text : Bound::Kind::nothing;
         return *this;
     }
 
     template <std::integral T>
-    Statement& operator<<(T number) noexcept
+    Statement& operator<<(T value) noexcept
     {
-        sqlite3_bind_int64(statement_.get(), ++bound_, static_cast<std::int64_t>(number));
+        const auto number = static_cast<std::int64_t>(value);
+        Bound& bound = bound_[next_++];
+        if (bound.kind == Bound::Kind::number && bound.number == number) return *this;
+        bound.number = number;
+        const int code =
+            sqlite3_bind_int64(statement_.get(), static_cast<int>(next_), number);
+        bound.kind = code == SQLITE_OK ? Bound::Kind::number : Bound::Kind::nothing;
         return *this;
     }
 
@@ -194,7 +209,7 @@ public:
 
     bool reset() noexcept
     {
-        bound_ = 0;
+        next_ = 0;
         return sqlite3_reset(statement_.get()) == SQLITE_OK;
     }
 
@@ -214,8 +229,15 @@ public:
     }
 
 private:
+    struct Bound {
+        enum class Kind : std::uint8_t { nothing, number, text } kind = Kind::nothing;
+        std::int64_t number = 0;
+        std::string text; ///< SQLite reads it from here
+    };
+
+    std::vector<Bound> bound_; ///< by question mark; never resized, so that texts stay in their places
+    std::size_t next_ = 0;
     std::unique_ptr<sqlite3_stmt, FinalizeStatement> statement_;
-    int bound_ = 0;
 };
 
 constexpr std::string_view provider_name(std::uint8_t id) noexcept

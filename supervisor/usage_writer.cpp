@@ -39,11 +39,13 @@ void for_each_sum(shared::AccountTotals& totals, const UsageSums& sums, Change&&
     change(totals.reasoning, sums.reasoning);
 }
 
+/// Only this thread writes them.
 void add_to_totals(shared::AccountTotals& totals, const UsageSums& sums) noexcept
 {
     constexpr auto relaxed = std::memory_order_relaxed;
-    for_each_sum(totals, sums, [](auto& total, const auto& sum) { total.fetch_add(sum, relaxed); });
-    // Only this thread writes it.
+    for_each_sum(totals, sums, [](auto& total, const auto& sum) {
+        if (sum != 0) total.store(total.load(relaxed) + sum, relaxed);
+    });
     if (sums.last_used_ms > totals.last_used_ms.load(relaxed)) {
         totals.last_used_ms.store(sums.last_used_ms, relaxed);
     }
