@@ -191,8 +191,7 @@ public:
         Bound& bound = bound_[next_++];
         if (bound.kind == Bound::Kind::number && bound.number == number) return *this;
         bound.number = number;
-        const int code =
-            sqlite3_bind_int64(statement_.get(), static_cast<int>(next_), number);
+        const int code = sqlite3_bind_int64(statement_.get(), static_cast<int>(next_), number);
         bound.kind = code == SQLITE_OK ? Bound::Kind::number : Bound::Kind::nothing;
         return *this;
     }
@@ -235,7 +234,7 @@ private:
         std::string text; ///< SQLite reads it from here
     };
 
-    std::vector<Bound> bound_; ///< by question mark; never resized, so that texts stay in their places
+    std::vector<Bound> bound_; ///< by question mark; never resized, so texts stay where they are
     std::size_t next_ = 0;
     std::unique_ptr<sqlite3_stmt, FinalizeStatement> statement_;
 };
@@ -299,7 +298,7 @@ struct UsageDb::Connection {
         return sqlite3_exec(db.get(), sql, nullptr, nullptr, nullptr) == SQLITE_OK;
     }
 
-    [[nodiscard]] std::int64_t pragma(const char* sql) const noexcept
+    [[nodiscard]] std::int64_t pragma(const char* sql) const
     {
         Statement statement(db.get(), sql);
         return statement.valid() && statement.next_row() ? statement.number(0) : -1;

@@ -93,6 +93,36 @@ TEST_F(UsageDbTest, WritesRowsAndRollUpsTogether)
     EXPECT_EQ(totals->find("codex:a")->second.last_used_ms, entry().finished_at.value);
 }
 
+TEST_F(UsageDbTest, RowsThatShareValuesWithTheOneBeforeKeepTheirOwn)
+{
+    UsageDb db = open_ok();
+    UsageBacklog backlog;
+    const auto add = [&](std::string_view model, std::string_view user, std::int64_t input) {
+        shared::UsageEntry row = entry(0, input);
+        row.model = model;
+        row.user = user;
+        backlog.add(row, "codex:a");
+    };
+    add("long-model-name-that-fills-more-than-a-short-string", "ann", 1);
+    add("short", "ann", 1);
+    add("short", "bob", 0);
+    add("", "bob", 0);
+    add("short", "", 1);
+    add("shorT", "", 1);
+    ASSERT_TRUE(db.write(backlog, backlog.rows().size(), account_name));
+    // Other rows in the same memory.
+    backlog.written(backlog.rows().size());
+    add("other", "", 2);
+    ASSERT_TRUE(db.write(backlog, backlog.rows().size(), account_name));
+    EXPECT_EQ(
+        query(
+            file,
+            "SELECT group_concat(model||'/'||user||'/'||input_tokens||'/'||account, ' ') FROM "
+            "requests"),
+        "long-model-name-that-fills-more-than-a-short-string/ann/1/codex:a short/ann/1/codex:a"
+        " short/bob/0/codex:a /bob/0/codex:a short//1/codex:a shorT//1/codex:a other//2/codex:a");
+}
+
 TEST_F(UsageDbTest, AddsToTheRollUpOfAnEarlierRun)
 {
     UsageBacklog backlog;
