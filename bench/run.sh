@@ -85,8 +85,8 @@ start_pool pooltls "https://localhost:$tls"
 # ---- measuring -----------------------------------------------------------------------------------------
 tree() { local p; for p in $(pgrep -P "$1"); do tree "$p"; done; echo "$1"; }
 cpu_ns() { local p; for p in $(tree "$1"); do cat /proc/"$p"/task/*/schedstat 2>/dev/null; done | awk '{s+=$1} END {printf "%.0f", s}'; }
-minflt() { local p; for p in $(tree "$1"); do cut -d' ' -f10 /proc/"$p"/stat; done | awk '{s+=$1} END {print s}'; }
-rss_kb() { local p; for p in $(tree "$1"); do awk '/^VmRSS/ {print $2}' /proc/"$p"/status; done | awk '{s+=$1} END {print s}'; }
+minflt() { local p; for p in $(tree "$1"); do cut -d' ' -f10 /proc/"$p"/stat 2>/dev/null; done | awk '{s+=$1} END {print s}'; }
+rss_kb() { local p; for p in $(tree "$1"); do awk '/^VmRSS/ {print $2}' /proc/"$p"/status 2>/dev/null; done | awk '{s+=$1} END {print s}'; }
 field() { sed -n "s/.*$1=\([0-9.]*\).*/\1/p"; }
 load() { taskset -c "$core" "$bin/bench/bench_load" "$@"; }
 
