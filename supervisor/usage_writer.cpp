@@ -44,7 +44,7 @@ void add_to_totals(shared::AccountTotals& totals, const UsageSums& sums) noexcep
 {
     constexpr auto relaxed = std::memory_order_relaxed;
     for_each_sum(totals, sums, [](auto& total, const auto& sum) {
-        if (sum != 0) total.store(total.load(relaxed) + sum, relaxed);
+        total.store(total.load(relaxed) + sum, relaxed);
     });
     if (sums.last_used_ms > totals.last_used_ms.load(relaxed)) {
         totals.last_used_ms.store(sums.last_used_ms, relaxed);
